@@ -1,0 +1,55 @@
+"""What an exchange used, in neutral terms.
+
+The dialects disagree: Anthropic's ``input_tokens`` excludes what the cache served and what was
+written to it, OpenAI's ``prompt_tokens`` includes both. Here the parts are disjoint, so that
+``total_input = input + cache_read + cache_write_5m + cache_write_1h`` always holds; each dialect
+converts at its own border. ``output`` includes ``reasoning``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts, each >= 0. ``None`` means "not reported", which differs from 0."""
+
+    input: int | None = None
+    cache_read: int | None = None
+    cache_write_5m: int | None = None
+    cache_write_1h: int | None = None
+    output: int | None = None
+    reasoning: int | None = None
+    estimated: bool = False
+
+    @property
+    def total_input(self) -> int:
+        """The whole prompt, cached or not."""
+        return (
+            (self.input or 0)
+            + (self.cache_read or 0)
+            + (self.cache_write_5m or 0)
+            + (self.cache_write_1h or 0)
+        )
+
+    @property
+    def is_reported(self) -> bool:
+        """Whether an upstream said anything at all."""
+        return self.input is not None or self.output is not None
+
+    def merge(self, later: Usage) -> Usage:
+        """Take each field ``later`` reports; the others stay. Reports are cumulative."""
+        changes = {
+            name: value
+            for name in ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
+            if (value := getattr(later, name)) is not None
+        }
+        return replace(self, estimated=later.estimated, **changes)
+
+
+def count_of(value: object) -> int | None:
+    """A reported count as an int >= 0; anything else (absent, null, text, bool) as None."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return max(0, int(value))
