@@ -86,7 +86,7 @@ class AnswerContext:
     tools: dict[str, ToolAlias] = field(default_factory=dict)
     request: dict[str, Any] = field(default_factory=dict)  # the client's body, for echoes
     seal: Callable[[str, str, str, str | None], str] | None = None
-    """Seals foreign reasoning (carrier, data, text, item id) into an envelope; None leaves it out."""
+    """Seals reasoning (carrier, data, text, item id) into an envelope; None leaves it out."""
 
 
 @dataclass(frozen=True, slots=True)

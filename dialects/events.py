@@ -17,7 +17,7 @@ The table below is those rules; :class:`Grammar` walks it. What is absent from i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any, Final
 
@@ -55,7 +55,7 @@ class Start:
     id: str
     model: str
     created: int | None = None  # seconds since the epoch, as the upstream said
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,5 +203,7 @@ class Grammar:
         if isinstance(event, (BlockOpen, BlockDelta, BlockSignature, Annotation, BlockClose)) and (
             event.n != self._block
         ):
-            raise LocalDialectError(f"{type(event).__name__} names block {event.n}, open is {self._block}")
+            raise LocalDialectError(
+                f"{type(event).__name__} names block {event.n}, open is {self._block}"
+            )
         self.state = state

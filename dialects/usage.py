@@ -42,7 +42,14 @@ class Usage:
         """Take each field ``later`` reports; the others stay. Reports are cumulative."""
         changes = {
             name: value
-            for name in ("input", "cache_read", "cache_write_5m", "cache_write_1h", "output", "reasoning")
+            for name in (
+                "input",
+                "cache_read",
+                "cache_write_5m",
+                "cache_write_1h",
+                "output",
+                "reasoning",
+            )
             if (value := getattr(later, name)) is not None
         }
         return replace(self, estimated=later.estimated, **changes)

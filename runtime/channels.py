@@ -1,0 +1,77 @@
+"""Channels to other services: one shape for all, measured settings (docs/architecture.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+
+from runtime.config import SecretText
+
+SERVICE_TOKEN_KEY: Final = "x-gatebeyz-service"  # noqa: S105 - a header's name
+MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+
+# keepalive_time and _timeout alone find a hung peer only after about 60 s: ping_timeout_ms counts.
+_KEEPALIVE: Final = (
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+CHANNEL_OPTIONS: Final = (
+    *_KEEPALIVE,
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.lb_policy_name", "round_robin"),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.dns_min_time_between_resolutions_ms", 2_000),
+    ("grpc.enable_retries", 0),
+)
+SERVER_OPTIONS: Final = (
+    *_KEEPALIVE,
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.max_ping_strikes", 0),
+    # Scale-out is seen because connections end; streams get the grace to finish.
+    ("grpc.max_connection_age_ms", 60_000),
+    ("grpc.max_connection_age_grace_ms", 600_000),
+    ("grpc.so_reuseport", 0),
+)
+
+
+def open_channel(target: str, service_token: SecretText | None) -> grpc.aio.Channel:
+    """A channel to ``target`` ("host:port", "dns:///name:port"); calls carry the token."""
+    interceptors: list[grpc.aio.ClientInterceptor] = []
+    if service_token is not None:
+        metadata = (SERVICE_TOKEN_KEY, service_token.reveal())
+        interceptors = [_UnaryToken(metadata), _StreamToken(metadata)]
+    return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS, interceptors=interceptors)
+
+
+class _Token:
+    def __init__(self, entry: tuple[str, str]) -> None:
+        self._entry = entry
+
+    def _with_token(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+        metadata = grpc.aio.Metadata(*(details.metadata or ()), self._entry)
+        return details._replace(metadata=metadata)
+
+
+class _UnaryToken(_Token, grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
+    async def intercept_unary_unary(
+        self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, request: Any
+    ) -> Any:
+        return await continuation(self._with_token(details), request)
+
+
+class _StreamToken(_Token, grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[misc]
+    async def intercept_unary_stream(
+        self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, request: Any
+    ) -> Any:
+        return await continuation(self._with_token(details), request)

@@ -1,0 +1,135 @@
+"""What every RPC passes on its way in: the caller's token, and errors that keep their secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final
+
+import grpc
+import grpc.aio
+
+from runtime.channels import SERVICE_TOKEN_KEY
+from runtime.config import SecretText
+from runtime.faults import Reason, ServiceFault, abort
+from runtime.logs import get_logger
+
+Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
+
+OPEN_SERVICES: Final = ("/grpc.health.v1.Health/", "/grpc.reflection.")
+_UNEXPECTED: Final = "The gateway failed to answer. The failure was recorded."
+
+
+def _wrap(handler: Any, guard: Callable[[Any], Any], is_stream: bool) -> Any:
+    """The same handler with its behaviour replaced (all our RPCs take one request)."""
+    build = (
+        grpc.unary_stream_rpc_method_handler if is_stream else grpc.unary_unary_rpc_method_handler
+    )
+    behaviour = handler.unary_stream if is_stream else handler.unary_unary
+    return build(guard(behaviour), handler.request_deserializer, handler.response_serializer)
+
+
+class FaultInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """ServiceFault → status with details; anything else → INTERNAL with a fixed sentence.
+
+    gRPC would send the text of an unknown exception to the caller. One line is logged per RPC.
+    """
+
+    async def intercept_service(
+        self, continuation: Continuation, details: grpc.HandlerCallDetails
+    ) -> Any:
+        handler = await continuation(details)
+        method = details.method
+        if handler is None or method.startswith(OPEN_SERVICES) or handler.request_streaming:
+            return handler
+        if handler.response_streaming:
+            return _wrap(handler, lambda inner: _guard_stream(method, inner), is_stream=True)
+        return _wrap(handler, lambda inner: _guard_unary(method, inner), is_stream=False)
+
+
+def _guard_unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    async def call(request: Any, context: Any) -> Any:
+        begun = time.perf_counter()
+        try:
+            answer = await inner(request, context)
+        except ServiceFault as fault:
+            _log(method, begun, fault.reason)
+            await abort(context, fault)
+        except (grpc.aio.AbortError, asyncio.CancelledError):
+            raise
+        except Exception:
+            await _abort_unexpected(method, begun, context)
+        else:
+            _log(method, begun, "OK")
+            return answer
+
+    return call
+
+
+def _guard_stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    async def call(request: Any, context: Any) -> AsyncIterator[Any]:
+        begun = time.perf_counter()
+        try:
+            async for answer in inner(request, context):
+                yield answer
+        except ServiceFault as fault:
+            _log(method, begun, fault.reason)
+            await abort(context, fault)
+        except (grpc.aio.AbortError, asyncio.CancelledError, GeneratorExit):
+            raise
+        except Exception:
+            await _abort_unexpected(method, begun, context)
+        else:
+            _log(method, begun, "OK")
+
+    return call
+
+
+async def _abort_unexpected(method: str, begun: float, context: Any) -> None:
+    get_logger().exception("rpc failed", method=method)
+    _log(method, begun, Reason.INTERNAL)
+    await abort(context, ServiceFault(Reason.INTERNAL, _UNEXPECTED))
+
+
+def _log(method: str, begun: float, result: str) -> None:
+    elapsed_ms = round((time.perf_counter() - begun) * 1000, 1)
+    get_logger().info("rpc", method=method, result=str(result), ms=elapsed_ms)
+
+
+class ServiceTokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Refuses callers without the service token, but for the methods ``exempt`` begins."""
+
+    def __init__(self, token: SecretText, exempt: tuple[str, ...] = ()) -> None:
+        self._token = token.reveal().encode()
+        self._exempt = OPEN_SERVICES + exempt
+
+    async def intercept_service(
+        self, continuation: Continuation, details: grpc.HandlerCallDetails
+    ) -> Any:
+        if details.method.startswith(self._exempt):
+            return await continuation(details)
+        given = b""
+        for key, value in details.invocation_metadata or ():
+            if key == SERVICE_TOKEN_KEY:
+                given = value if isinstance(value, bytes) else value.encode()
+        if hmac.compare_digest(given, self._token):
+            return await continuation(details)
+        handler = await continuation(details)
+        if handler is None:
+            return None
+        refuse = _refuse_stream if handler.response_streaming else _refuse_unary
+        return _wrap(handler, lambda _inner: refuse, is_stream=handler.response_streaming)
+
+
+_REFUSAL: Final = ServiceFault(Reason.SERVICE_TOKEN_INVALID, "The service token is not valid.")
+
+
+async def _refuse_unary(_request: Any, context: Any) -> None:
+    await abort(context, _REFUSAL)
+
+
+async def _refuse_stream(_request: Any, context: Any) -> AsyncIterator[Any]:
+    await abort(context, _REFUSAL)
+    yield  # makes this a stream

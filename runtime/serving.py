@@ -1,0 +1,123 @@
+"""How every gRPC process serves: bind, health, reflection, drain. Written once.
+
+Shutdown goes in named steps: SIGTERM → NOT_SERVING → a pause for endpoints to learn it → new
+streams refused while running ones finish, up to the grace → ``on_drain`` → closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import grpc.aio
+import uvloop
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection
+
+from runtime.channels import SERVER_OPTIONS
+from runtime.interceptors import FaultInterceptor
+from runtime.logs import get_logger
+
+READY_INTERVAL_S: Final = 1.0
+
+
+@dataclass(slots=True)
+class Process:
+    """What a process is: where it listens, what it attaches, when it is ready, how it drains."""
+
+    name: str
+    listen: str
+    attach: Callable[[grpc.aio.Server], None]
+    service_names: Sequence[str]
+    ready: Callable[[], Awaitable[bool]] | None = None
+    background: Sequence[Callable[[], Awaitable[None]]] = ()
+    on_drain: Callable[[], Awaitable[None]] | None = None
+    drain_s: float = 60.0
+    drain_pause_s: float = 0.0
+    interceptors: Sequence[grpc.aio.ServerInterceptor] = field(default_factory=tuple)
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a process's main on uvloop."""
+    uvloop.run(main())
+
+
+async def serve(process: Process) -> None:
+    """Serve until SIGTERM or SIGINT, then drain."""
+    log = get_logger()
+    server = grpc.aio.server(
+        interceptors=(FaultInterceptor(), *process.interceptors), options=SERVER_OPTIONS
+    )
+    health = HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    process.attach(server)
+    names = (*process.service_names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
+    reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
+    await _set_health(health, process, is_ready=False)
+    if server.add_insecure_port(process.listen) == 0:
+        raise OSError(f"cannot listen on {process.listen}")
+    await server.start()
+    log.info("listening", listen=process.listen)
+
+    stop = _stop_event()
+    tasks: list[asyncio.Future[None]] = [
+        asyncio.ensure_future(task()) for task in process.background
+    ]
+    tasks.append(asyncio.ensure_future(_watch_readiness(health, process)))
+    await _wait_first(stop, tasks)
+
+    log.info("draining", grace_s=process.drain_s)
+    tasks[-1].cancel()
+    await health.enter_graceful_shutdown()
+    await asyncio.sleep(process.drain_pause_s)
+    await server.stop(process.drain_s)
+    if process.on_drain is not None:
+        await process.on_drain()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    log.info("stopped")
+
+
+def _stop_event() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _wait_first(stop: asyncio.Event, tasks: list[asyncio.Future[None]]) -> None:
+    """Until asked to stop; a background task that dies takes the process with it."""
+    waiting: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    for task in tasks:
+        if task.done() and not task.cancelled() and (error := task.exception()) is not None:
+            get_logger().error("background task died", exc_info=error)
+
+
+async def _watch_readiness(health: HealthServicer, process: Process) -> None:
+    """Readiness comes from real dependencies; only changes are logged."""
+    known: bool | None = None
+    while True:
+        is_ready = False
+        with contextlib.suppress(Exception):
+            is_ready = process.ready is None or await process.ready()
+        if is_ready != known:
+            get_logger().info("readiness", ready=is_ready)
+            await _set_health(health, process, is_ready=is_ready)
+            known = is_ready
+        await asyncio.sleep(READY_INTERVAL_S if is_ready else 0.1)
+
+
+async def _set_health(health: HealthServicer, process: Process, *, is_ready: bool) -> None:
+    serving = health_pb2.HealthCheckResponse
+    status = serving.SERVING if is_ready else serving.NOT_SERVING
+    for name in ("", *process.service_names):
+        await health.set(name, status)
