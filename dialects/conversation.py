@@ -154,7 +154,7 @@ class ReasoningMode(StrEnum):
 
 @dataclass(slots=True)
 class ReasoningConfig:
-    """``effort``: none, minimal, low, medium, high, xhigh, max. ``show``: None leaves the default."""
+    """``effort``: none, minimal, low … max. ``show``: None leaves the model's default."""
 
     mode: ReasoningMode = ReasoningMode.DEFAULT
     budget: int | None = None
