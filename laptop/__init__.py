@@ -1,0 +1,1 @@
+"""The laptop profile: everything GateBeyz needs, started by one command on one machine."""

@@ -1,0 +1,1 @@
+"""The built-in demo upstream: a deterministic model behind three providers' wire grammars."""
