@@ -29,6 +29,8 @@ MAX_REFUSALS: Final = 10_000
 OPEN_TIMEOUT_S: Final = 2.0
 DRAW_TIMEOUT_S: Final = 1.0
 
+LeaseKey = tuple[bytes, auth_pb2.Product]
+
 
 @dataclass(slots=True)
 class Lease:
@@ -63,13 +65,13 @@ class LeaseHolder:
     def __init__(self, channel: grpc.aio.Channel, holder_id: str) -> None:
         self._auth = auth_pb2_grpc.AuthServiceStub(channel)
         self._holder_id = holder_id
-        self._leases: dict[tuple[bytes, int], asyncio.Future[Lease]] = {}
-        self._refusals: OrderedDict[tuple[bytes, int], tuple[float, ServiceFault]] = OrderedDict()
+        self._leases: dict[LeaseKey, asyncio.Future[Lease]] = {}
+        self._refusals: OrderedDict[LeaseKey, tuple[float, ServiceFault]] = OrderedDict()
         self._followers: set[asyncio.Task[None]] = set()
 
     async def lease(self, digest: bytes, product: auth_pb2.Product) -> Lease:
         """The lease of a key; ServiceFault where auth refuses it or cannot be reached."""
-        key = (digest, int(product))
+        key = (digest, product)
         self._check_refusal(key)
         future = self._leases.get(key)
         if future is not None and future.done() and not self._is_usable(future):
@@ -113,7 +115,7 @@ class LeaseHolder:
             task.cancel()
         await asyncio.gather(*self._followers, return_exceptions=True)
 
-    def _check_refusal(self, key: tuple[bytes, int]) -> None:
+    def _check_refusal(self, key: LeaseKey) -> None:
         refusal = self._refusals.get(key)
         if refusal is None:
             return
@@ -127,21 +129,19 @@ class LeaseHolder:
             return False
         return future.result().is_trusted()
 
-    def _refuse(self, key: tuple[bytes, int], fault: ServiceFault) -> None:
+    def _refuse(self, key: LeaseKey, fault: ServiceFault) -> None:
         if fault.reason in (Reason.OVERLOADED, Reason.STORE_AWAY, Reason.INTERNAL):
             return
         self._refusals[key] = (time.monotonic() + REFUSAL_S, fault)
         while len(self._refusals) > MAX_REFUSALS:
             self._refusals.popitem(last=False)
 
-    async def _follow(self, key: tuple[bytes, int], future: asyncio.Future[Lease]) -> None:
+    async def _follow(self, key: LeaseKey, future: asyncio.Future[Lease]) -> None:
         """Keep one lease true until it ends, then forget it."""
         lease: Lease | None = None
         digest, product = key
         request = auth_pb2.LeaseRequest(
-            key_digest=digest,
-            product=auth_pb2.Product.ValueType(product),
-            holder_id=self._holder_id,
+            key_digest=digest, product=product, holder_id=self._holder_id
         )
         call = self._auth.Lease(request, wait_for_ready=False)
         try:

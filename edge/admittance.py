@@ -1,0 +1,99 @@
+"""Who may do what, decided from memory: the key's lease, its policy, the road to a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gatebeyz.auth.v1 import auth_pb2
+from starlette.types import Scope
+
+from admission.credential import digest
+from admission.lease import Lease, LeaseHolder
+from dialects.dialect import Peek
+from edge.credential import key_of
+from runtime.catalog import Catalog, Model
+from runtime.config import SecretText
+from runtime.faults import Reason, ServiceFault
+from runtime.grants import matches_model
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """Where a request goes: the stub to call and the names of the routes it may take."""
+
+    stub: Any
+    routes: list[str]
+
+
+class Admittance:
+    """The gate of one product's listener."""
+
+    def __init__(
+        self,
+        product: auth_pb2.Product,
+        catalog: Catalog,
+        leases: LeaseHolder,
+        pepper: SecretText,
+        relay: Any,
+        translator: Any,
+        max_body_bytes: int,
+    ) -> None:
+        self.product = product
+        self.catalog = catalog
+        self.leases = leases
+        self.max_body_bytes = max_body_bytes
+        self._pepper = pepper.reveal().encode()
+        self._relay = relay
+        self._translator = translator
+
+    async def identify(self, scope: Scope) -> Lease:
+        """The caller's lease; ServiceFault where the key is not good here."""
+        key = key_of(scope["headers"])
+        return await self.leases.lease(digest(key, self._pepper), self.product)
+
+    def models(self, policy: auth_pb2.Policy) -> list[Model]:
+        """The models this account may use now, in the catalog's order."""
+        return [
+            model
+            for model in self.catalog.models.values()
+            if matches_model(tuple(policy.models), model.id)
+            and self.catalog.routes(model, None, tuple(policy.upstreams))
+        ]
+
+    def road(self, policy: auth_pb2.Policy, peek: Peek, dialect: str) -> Road:
+        """The road for a request; MODEL_UNKNOWN, MODEL_NOT_ALLOWED or THINKING_NOT_ALLOWED."""
+        model = self.catalog.model(peek.model)
+        if model is None:
+            raise ServiceFault(
+                Reason.MODEL_UNKNOWN, f"The model `{peek.model[:200]}` does not exist here."
+            )
+        upstreams = tuple(policy.upstreams)
+        routes = self.catalog.routes(model, None, upstreams)
+        if not matches_model(tuple(policy.models), peek.model) or not routes:
+            raise ServiceFault(
+                Reason.MODEL_NOT_ALLOWED,
+                f"The model `{peek.model[:200]}` is not available to this account at the moment.",
+            )
+        if peek.thinking:
+            routes = [r for r in routes if self.catalog.upstreams[r.upstream].thinking]
+            if not policy.thinking or not routes:
+                raise ServiceFault(
+                    Reason.THINKING_NOT_ALLOWED,
+                    "Extended thinking is not available to this account at the moment.",
+                )
+        native = [route.name for route in routes if route.dialect == dialect]
+        if native:
+            return Road(self._relay, native)
+        return Road(self._translator, [route.name for route in routes])
+
+    def counting_routes(self, policy: auth_pb2.Policy, model_id: str) -> list[str]:
+        """Routes whose provider counts tokens itself; the model is checked on the way."""
+        peek = Peek(model=model_id, stream=False, max_tokens=None, thinking=False)
+        self.road(policy, peek, "")
+        model = self.catalog.models[model_id]
+        return [
+            route.name
+            for route in self.catalog.routes(model, "anthropic_messages", tuple(policy.upstreams))
+            if self.catalog.upstreams[route.upstream].count_tokens
+        ]

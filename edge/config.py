@@ -1,0 +1,28 @@
+"""What the edge reads from its environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.config import SecretText, setting
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Addresses are "host:port"; hosts are compared without port and case."""
+
+    catalog: Path = setting("GATEBEYZ_CATALOG", help="the YAML of upstreams and models")
+    pepper: SecretText = setting("GATEBEYZ_PEPPER", help="the secret that keys are digested with")
+    service_token: SecretText = setting("GATEBEYZ_SERVICE_TOKEN", help="shared by our services")
+    listen: str = setting("GATEBEYZ_EDGE_LISTEN", default="127.0.0.1:8080")
+    credits_listen: str = setting("GATEBEYZ_CREDITS_LISTEN", default="")
+    auth: str = setting("GATEBEYZ_AUTH_TARGET", default="127.0.0.1:7401")
+    counter: str = setting("GATEBEYZ_COUNTER_TARGET", default="127.0.0.1:7402")
+    translator: str = setting("GATEBEYZ_TRANSLATOR_TARGET", default="127.0.0.1:7403")
+    relay: str = setting("GATEBEYZ_RELAY_TARGET", default="127.0.0.1:7404")
+    hosts: tuple[str, ...] = setting("GATEBEYZ_HOSTS", default=())
+    credits_hosts: tuple[str, ...] = setting("GATEBEYZ_CREDITS_HOSTS", default=())
+    max_body_bytes: int = setting("GATEBEYZ_MAX_BODY_BYTES", default=32 * 1024 * 1024)
+    keepalive_s: float = setting("GATEBEYZ_KEEPALIVE_S", default=10.0)
+    drain_s: float = setting("GATEBEYZ_DRAIN_S", default=60.0)

@@ -1,0 +1,98 @@
+"""A running event stream to a client: whole frames only, signs of life, an honest end.
+
+Bytes pass as they came, but never half a frame: the tail after the last frame boundary waits for
+the next read. So a keep-alive can be put between frames, and a stream that breaks off ends in the
+dialect's error event instead of in a fragment that a client's parser would choke on.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from starlette.types import Send
+
+from dialects.dialect import Dialect
+from dialects.errors import Fault
+from edge.faults import identity_headers
+
+MAX_TAIL_BYTES: Final = 8 * 1024 * 1024
+_BOUNDARIES: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_SEQUENCE: Final = re.compile(rb'"sequence_number":\s*(\d+)')
+
+STREAM_HEADERS: Final = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class OversizedFrameError(Exception):
+    """The upstream sent a frame without an end."""
+
+
+def frame_end(data: bytes) -> int:
+    """Where the last whole frame of ``data`` ends; 0 where none does."""
+    ends = [at + len(mark) for mark in _BOUNDARIES if (at := data.rfind(mark)) >= 0]
+    return max(ends, default=0)
+
+
+class EventStream:
+    """One answer's stream over ASGI."""
+
+    __slots__ = ("_dialect", "_is_open", "_last", "_request_id", "_send", "_tail")
+
+    def __init__(self, send: Send, dialect: Dialect, request_id: str) -> None:
+        self._send = send
+        self._dialect = dialect
+        self._request_id = request_id
+        self._tail = b""
+        self._last = b""
+        self._is_open = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the status went out, so that errors must go in-band."""
+        return self._is_open
+
+    async def open(self, headers: list[tuple[bytes, bytes]]) -> None:
+        """Send status and headers."""
+        self._is_open = True
+        await self._send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [*STREAM_HEADERS, *identity_headers(self._request_id), *headers],
+            }
+        )
+
+    async def write(self, chunk: bytes) -> None:
+        """Pass the whole frames on and keep the tail."""
+        data = self._tail + chunk if self._tail else chunk
+        end = len(data) if data.endswith(b"\n\n") else frame_end(data)
+        self._tail = data[end:] if end < len(data) else b""
+        if len(self._tail) > MAX_TAIL_BYTES:
+            raise OversizedFrameError
+        if end:
+            self._last = data if end == len(data) else data[:end]
+            await self._send_body(self._last)
+
+    async def keep_alive(self) -> None:
+        """A sign of life between frames."""
+        await self._send_body(self._dialect.keepalive(self._next_sequence()))
+
+    async def close(self) -> None:
+        """End well: a last frame without its blank line still belongs to the answer."""
+        await self._send({"type": "http.response.body", "body": self._tail, "more_body": False})
+
+    async def fail(self, fault: Fault) -> None:
+        """End in the dialect's error event; half a frame is dropped."""
+        event = self._dialect.render_stream_fault(fault, self._request_id, self._next_sequence())
+        await self._send({"type": "http.response.body", "body": event, "more_body": False})
+
+    async def _send_body(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    def _next_sequence(self) -> int:
+        found = _SEQUENCE.findall(self._last)
+        return int(found[-1]) + 1 if found else 0

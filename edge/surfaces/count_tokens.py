@@ -1,0 +1,144 @@
+"""POST /v1/messages/count_tokens: the provider's own count where it offers one, else ours.
+
+``x-gatebeyz-count`` says which: "exact", "vocabulary" or "calibrated". A provider's failure to
+count falls back to our own counter and never touches its routing health.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import grpc.aio
+import orjson
+from dialects.registry import DIALECTS
+from gatebeyz.counter.v1 import counter_pb2
+from gatebeyz.inference.v1 import inference_pb2
+from starlette.types import Receive, Scope, Send
+
+from admission.lease import Lease
+from dialects.dialect import Peek
+from dialects.errors import Fault, FaultClass, RemoteDialectError
+from edge.admittance import Admittance
+from edge.body import ClientGoneError, parse_body, read_body
+from edge.faults import public_fault, send_fault, send_json
+from edge.surfaces.inference import FORWARDED, Request, begin, log_request
+from runtime.faults import Reason, ServiceFault, fault_of
+from runtime.logs import get_logger
+
+RELAY_TIMEOUT_S: Final = 5.0
+COUNT_TIMEOUT_S: Final = 20.0
+_METHODS: Final = {
+    counter_pb2.METHOD_EXACT: b"exact",
+    counter_pb2.METHOD_VOCABULARY: b"vocabulary",
+    counter_pb2.METHOD_CALIBRATED: b"calibrated",
+}
+
+
+class CountTokensSurface:
+    """Counts the tokens of a Messages body for any model, as an ASGI app."""
+
+    def __init__(self, admittance: Admittance, counter: Any, relay: Any) -> None:
+        self._admittance = admittance
+        self._counter = counter
+        self._relay = relay
+        self._dialect = DIALECTS["anthropic_messages"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = begin(scope)
+        try:
+            tokens, method = await self._count(request, receive)
+            request.status = 200
+            body = orjson.dumps({"input_tokens": tokens})
+            headers = [(b"x-gatebeyz-count", method)]
+            await send_json(scope, send, 200, body, request.request_id, headers)
+        except ClientGoneError:
+            request.status, request.reason = 499, "CLIENT_GONE"
+        except ServiceFault as error:
+            request.reason = str(error.reason)
+            await self._fail(request, send, public_fault(error))
+        except RemoteDialectError as error:
+            request.reason = str(error.fault.kind)
+            await self._fail(request, send, error.fault)
+        except Exception:
+            get_logger().exception("request failed", request_id=request.request_id)
+            request.reason = "INTERNAL"
+            await self._fail(
+                request, send, Fault(FaultClass.INTERNAL, "The gateway failed to answer.")
+            )
+        finally:
+            log_request(request, "count_tokens")
+
+    async def _fail(self, request: Request, send: Send, fault: Fault) -> None:
+        request.status = self._dialect.render_fault(fault, request.request_id)[0]
+        await send_fault(request.scope, send, self._dialect, fault, request.request_id)
+
+    async def _count(self, request: Request, receive: Receive) -> tuple[int, bytes]:
+        lease = await self._admittance.identify(request.scope)
+        limit = self._admittance.max_body_bytes
+        request.body = await read_body(receive, request.headers, limit)
+        request.parsed = parse_body(request.body)
+        if not isinstance(request.parsed.get("messages"), list):
+            raise ServiceFault(
+                Reason.INVALID_REQUEST,
+                "messages: a list of messages is required",
+                metadata={"param": "messages"},
+            )
+        peek = self._dialect.peek(request.parsed)
+        request.model = peek.model
+        routes = self._admittance.counting_routes(lease.policy, peek.model)
+        async with self._admittance.leases.admit(lease, 0, 0):
+            exact = await self._ask_provider(request, lease, peek, routes) if routes else None
+            if exact is not None:
+                return exact, b"exact"
+            return await self._ask_counter(request.body, peek.model)
+
+    async def _ask_provider(
+        self, request: Request, lease: Lease, peek: Peek, routes: list[str]
+    ) -> int | None:
+        """The provider's count; None where it did not answer well, whatever the cause."""
+        headers = {
+            name.decode(): request.headers[name].decode("latin-1")
+            for name in FORWARDED
+            if name in request.headers
+        }
+        generate = inference_pb2.GenerateRequest(
+            grant=lease.grant,
+            dialect=inference_pb2.DIALECT_ANTHROPIC_MESSAGES,
+            operation=inference_pb2.OPERATION_COUNT_TOKENS,
+            body=request.body,
+            model=peek.model,
+            request_id=request.request_id,
+            headers=headers,
+            routes=routes,
+        )
+        try:
+            answers = [
+                answer async for answer in self._relay.Generate(generate, timeout=RELAY_TIMEOUT_S)
+            ]
+            if answers[0].head.status != 200:
+                return None
+            counted = orjson.loads(b"".join(answer.chunk for answer in answers))
+            return int(counted["input_tokens"])
+        except (grpc.aio.AioRpcError, orjson.JSONDecodeError, KeyError, TypeError, IndexError):
+            return None
+
+    async def _ask_counter(self, body: bytes, model: str) -> tuple[int, bytes]:
+        item = counter_pb2.CountItem(
+            model=model, body=body, dialect=inference_pb2.DIALECT_ANTHROPIC_MESSAGES
+        )
+        call = self._counter.CountTokens(
+            counter_pb2.CountTokensRequest(items=[item]), timeout=COUNT_TIMEOUT_S
+        )
+        try:
+            async for answer in call:
+                if not answer.HasField("count"):
+                    continue
+                count = answer.count
+                if count.error_reason:
+                    raise ServiceFault(Reason.INVALID_REQUEST, count.error_message)
+                return count.tokens, _METHODS.get(count.method, b"calibrated")
+        except grpc.aio.AioRpcError as error:
+            raise fault_of(error) from None
+        finally:
+            call.cancel()
+        raise ServiceFault(Reason.INTERNAL, "The token counter gave no answer.")

@@ -1,0 +1,292 @@
+"""One public request for an answer, from its first byte to its last.
+
+The walk: body → key → lease → policy → route → Generate → bytes back. The edge picks the road:
+the relay where a route speaks the caller's dialect, else the translator in front of it. Nothing is
+asked of auth on a warm path; nothing is decided on the Host header's URL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import grpc.aio
+import orjson
+from gatebeyz.inference.v1 import inference_pb2
+from starlette.types import Receive, Scope, Send
+
+from dialects.dialect import Dialect, Peek
+from dialects.errors import Fault, FaultClass, RemoteDialectError
+from edge.admittance import Admittance
+from edge.body import ClientGoneError, parse_body, read_body
+from edge.event_stream import EventStream, OversizedFrameError
+from edge.faults import public_fault, send_fault, send_json
+from edge.identity import new_request_id
+from runtime.faults import ServiceFault, fault_of
+from runtime.logs import get_logger
+
+# After this silence the status goes out with a keep-alive; errors are in-band from then on.
+COMMIT_AFTER_S: Final = 10.0
+FORWARDED: Final = (b"anthropic-version", b"anthropic-beta")
+DIALECT_VALUES: Final = {
+    "anthropic_messages": inference_pb2.DIALECT_ANTHROPIC_MESSAGES,
+    "openai_chat": inference_pb2.DIALECT_OPENAI_CHAT,
+    "openai_responses": inference_pb2.DIALECT_OPENAI_RESPONSES,
+}
+_TRUNCATED: Final = Fault(
+    FaultClass.UPSTREAM_ERROR, "The model's answer broke off. Nothing more will come."
+)
+
+
+@dataclass(slots=True)
+class Request:
+    """What is known of one public request; filled on the way."""
+
+    scope: Scope
+    request_id: str
+    began: float
+    headers: dict[bytes, bytes]
+    body: bytes = b""
+    parsed: dict[str, Any] = field(default_factory=dict)
+    model: str = ""
+    status: int = 0
+    reason: str = ""
+
+
+def begin(scope: Scope) -> Request:
+    """Take a request in."""
+    headers = dict(scope["headers"])
+    return Request(scope, new_request_id(), time.perf_counter(), headers)
+
+
+class InferenceSurface:
+    """POST of one dialect, as an ASGI app."""
+
+    def __init__(self, dialect: Dialect, admittance: Admittance, keepalive_s: float) -> None:
+        self.dialect = dialect
+        self._admittance = admittance
+        self._keepalive_s = keepalive_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = begin(scope)
+        stream = EventStream(send, self.dialect, request.request_id)
+        try:
+            await self._answer(request, receive, send, stream)
+        except ClientGoneError:
+            request.status, request.reason = 499, "CLIENT_GONE"
+        except ServiceFault as error:
+            request.reason = str(error.reason)
+            await self._fail(request, send, stream, public_fault(error))
+        except RemoteDialectError as error:
+            request.reason = str(error.fault.kind)
+            await self._fail(request, send, stream, error.fault)
+        except Exception:
+            get_logger().exception("request failed", request_id=request.request_id)
+            request.reason = "INTERNAL"
+            fault = Fault(FaultClass.INTERNAL, "The gateway failed to answer.")
+            await self._fail(request, send, stream, fault)
+        finally:
+            log_request(request, self.dialect.name)
+
+    async def _fail(self, request: Request, send: Send, stream: EventStream, fault: Fault) -> None:
+        if stream.is_open:
+            await stream.fail(fault)
+            return
+        request.status = self.dialect.render_fault(fault, request.request_id)[0]
+        await send_fault(request.scope, send, self.dialect, fault, request.request_id)
+
+    async def _answer(
+        self, request: Request, receive: Receive, send: Send, stream: EventStream
+    ) -> None:
+        # The key first: a stranger's body is not worth reading.
+        lease = await self._admittance.identify(request.scope)
+        limit = self._admittance.max_body_bytes
+        request.body = await read_body(receive, request.headers, limit)
+        request.parsed = parse_body(request.body)
+        peek = self.dialect.peek(request.parsed)
+        request.model = peek.model
+        road = self._admittance.road(lease.policy, peek, self.dialect.name)
+        generate = self._generate_request(request, lease.grant, peek, road.routes)
+        input_bound = len(request.body) // 4
+        async with self._admittance.leases.admit(lease, input_bound, 0):
+            call = road.stub.Generate(generate)
+            try:
+                async with client_watch(receive, call):
+                    await self._relay(request, call, send, stream, is_stream=peek.stream)
+            except grpc.aio.AioRpcError as error:
+                raise fault_of(error) from None
+            finally:
+                call.cancel()
+
+    def _generate_request(
+        self, request: Request, grant: bytes, peek: Peek, routes: list[str]
+    ) -> inference_pb2.GenerateRequest:
+        headers = {
+            name.decode(): request.headers[name].decode("latin-1")
+            for name in FORWARDED
+            if name in request.headers
+        }
+        return inference_pb2.GenerateRequest(
+            grant=grant,
+            dialect=DIALECT_VALUES[self.dialect.name],
+            operation=inference_pb2.OPERATION_GENERATE,
+            body=request.body,
+            stream=peek.stream,
+            model=peek.model,
+            request_id=request.request_id,
+            traceparent=request.headers.get(b"traceparent", b"").decode("latin-1"),
+            headers=headers,
+            routes=routes,
+            strict=request.headers.get(b"x-gatebeyz-strict") == b"1",
+        )
+
+    async def _relay(
+        self, request: Request, call: Any, send: Send, stream: EventStream, *, is_stream: bool
+    ) -> None:
+        answers = Answers(call)
+        first = await answers.next(COMMIT_AFTER_S if is_stream else None)
+        if first is None:
+            request.status = 200
+            await stream.open([])
+            await stream.keep_alive()
+            while (first := await answers.next(self._keepalive_s)) is None:
+                await stream.keep_alive()
+        status = first.head.status
+        headers = head_headers(first.head)
+        content_type = first.head.headers.get("content-type", "")
+        if status == 200 and is_stream and "json" not in content_type:
+            await self._stream(request, first, answers, stream, headers)
+            return
+        body = first.chunk + b"".join([answer.chunk async for answer in answers])
+        if status >= 400:
+            body = self._error_body(status, body, request.request_id)
+        if stream.is_open:
+            await stream.fail(self.dialect.parse_fault(status, body))
+            return
+        request.status = status
+        await send_json(request.scope, send, status, body, request.request_id, headers)
+
+    async def _stream(
+        self,
+        request: Request,
+        first: inference_pb2.GenerateResponse,
+        answers: Answers,
+        stream: EventStream,
+        headers: list[tuple[bytes, bytes]],
+    ) -> None:
+        request.status = 200
+        if not stream.is_open:
+            await stream.open(headers)
+        answer: inference_pb2.GenerateResponse | None = first
+        end = inference_pb2.END_UNSPECIFIED
+        try:
+            while True:
+                if answer is None:
+                    await stream.keep_alive()
+                else:
+                    if answer.chunk:
+                        await stream.write(answer.chunk)
+                    if answer.HasField("outcome"):
+                        end = answer.outcome.end
+                answer = await answers.next(self._keepalive_s)
+        except StopAsyncIteration:
+            pass
+        except OversizedFrameError:
+            end = inference_pb2.END_TRUNCATED
+        if end in (inference_pb2.END_TRUNCATED, inference_pb2.END_UNSPECIFIED):
+            request.reason = "TRUNCATED"
+            await stream.fail(_TRUNCATED)
+        else:
+            await stream.close()
+
+    def _error_body(self, status: int, body: bytes, request_id: str) -> bytes:
+        """An upstream's error as it came where it is in the dialect's shape, else brought there."""
+        with contextlib.suppress(orjson.JSONDecodeError):
+            parsed = orjson.loads(body)
+            if isinstance(parsed, dict) and isinstance(parsed.get("error"), dict):
+                return body
+        fault = self.dialect.parse_fault(status, body)
+        return orjson.dumps(self.dialect.render_fault(fault, request_id)[1])
+
+
+class Answers:
+    """The messages of a call, with a wait that may end early without losing one."""
+
+    __slots__ = ("_call", "_pending")
+
+    def __init__(self, call: Any) -> None:
+        self._call = call
+        self._pending: asyncio.Future[Any] | None = None
+
+    def __aiter__(self) -> AsyncIterator[inference_pb2.GenerateResponse]:
+        return self
+
+    async def __anext__(self) -> inference_pb2.GenerateResponse:
+        answer = await self.next(None)
+        assert answer is not None
+        return answer
+
+    async def next(self, timeout_s: float | None) -> inference_pb2.GenerateResponse | None:
+        """The next message; None after ``timeout_s`` of silence; StopAsyncIteration at the end."""
+        pending = self._pending or asyncio.ensure_future(self._call.read())
+        self._pending = pending
+        done, _ = await asyncio.wait([pending], timeout=timeout_s)
+        if not done:
+            return None
+        self._pending = None
+        answer = pending.result()
+        if answer is grpc.aio.EOF:
+            raise StopAsyncIteration
+        return answer  # type: ignore[no-any-return]
+
+
+@contextlib.asynccontextmanager
+async def client_watch(receive: Receive, call: Any) -> AsyncIterator[None]:
+    """Cancel the call as soon as the client is gone; the relay then closes its upstream."""
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        call.cancel()
+
+    watcher = asyncio.ensure_future(watch())
+    try:
+        yield
+    except (asyncio.CancelledError, grpc.aio.AioRpcError):
+        if gone:
+            raise ClientGoneError from None
+        raise
+    finally:
+        watcher.cancel()
+
+
+def head_headers(head: inference_pb2.Head) -> list[tuple[bytes, bytes]]:
+    """What of an upstream's head a client sees."""
+    headers = []
+    for name in ("retry-after", "x-should-retry"):
+        if value := head.headers.get(name):
+            headers.append((name.encode(), value.encode("latin-1")))
+    if head.warnings:
+        joined = ";".join(head.warnings)[:1024]
+        headers.append((b"x-gatebeyz-warnings", joined.encode("latin-1", "replace")))
+    return headers
+
+
+def log_request(request: Request, surface: str) -> None:
+    """The canonical line of a request: no body, no header, no query."""
+    get_logger().info(
+        "request",
+        request_id=request.request_id,
+        surface=surface,
+        model=request.model,
+        status=request.status,
+        reason=request.reason,
+        ms=round((time.perf_counter() - request.began) * 1000, 1),
+    )
