@@ -1,0 +1,35 @@
+"""The counter's configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runtime.config import SecretText, setting
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    service_token: SecretText = setting(
+        "GATEBEYZ_SERVICE_TOKEN", help="the token our own processes call each other with"
+    )
+    listen: str = setting(
+        "GATEBEYZ_COUNTER_LISTEN", default="127.0.0.1:7402", help="host:port to listen on"
+    )
+    workers: int = setting(
+        "GATEBEYZ_COUNTER_WORKERS", default=0, help="counting processes; 0 = one per core"
+    )
+    queue_items: int = setting(
+        "GATEBEYZ_COUNTER_QUEUE_ITEMS", default=4_096, help="items admitted at once"
+    )
+    queue_bytes: int = setting(
+        "GATEBEYZ_COUNTER_QUEUE_BYTES", default=268_435_456, help="bytes admitted at once"
+    )
+    job_limit_s: float = setting(
+        "GATEBEYZ_COUNTER_JOB_LIMIT_S", default=30.0, help="longest count, per 16 MiB"
+    )
+    metrics_listen: str = setting(
+        "GATEBEYZ_COUNTER_METRICS_LISTEN", default="", help="host:port of /metrics; empty = none"
+    )
+    drain_s: float = setting(
+        "GATEBEYZ_DRAIN_S", default=60.0, help="grace for running streams at shutdown"
+    )

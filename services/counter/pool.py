@@ -1,0 +1,243 @@
+"""The bounded pool of counting processes, and who is let into it.
+
+::
+
+    admit(bytes) → Ticket      refused with OVERLOADED once the queue is full
+    count(job)   → reports     waits for a free worker, then streams what it reports
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Final
+
+from runtime.faults import Reason, ServiceFault
+from runtime.logs import get_logger
+from services.counter.job import (
+    LENGTH,
+    Counted,
+    Failed,
+    Finished,
+    Job,
+    Report,
+    decode_report,
+    encode_frame,
+)
+
+_COMMAND: Final = (sys.executable, "-m", "services.counter.worker")
+_START_LIMIT_S: Final = 60.0
+_DRAIN_LIMIT_S: Final = 1.0
+_RETRY_MIN_S: Final = 0.1
+_RETRY_MAX_S: Final = 60.0
+_SMOOTHING: Final = 0.1
+_LIMIT_BYTES: Final = 16 * 1024 * 1024
+
+
+class WorkerLost(Exception):
+    """The counting process died or fell silent."""
+
+
+class Worker:
+    """One counting process; it takes one job at a time."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls, command: Sequence[str]) -> Worker:
+        """Spawn and wait until its golden counts are right. Raises WorkerLost."""
+        pipe = asyncio.subprocess.PIPE
+        worker = cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe))
+        try:
+            async with asyncio.timeout(_START_LIMIT_S):
+                await worker.read()
+        except TimeoutError:
+            worker.kill()
+            raise WorkerLost from None
+        return worker
+
+    async def send(self, job: Job) -> None:
+        """Raises WorkerLost."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(encode_frame(job))
+            await self._process.stdin.drain()
+        except (ConnectionError, RuntimeError) as error:
+            raise WorkerLost from error
+
+    async def read(self) -> Report:
+        """The next report. Raises WorkerLost."""
+        assert self._process.stdout is not None
+        try:
+            (size,) = LENGTH.unpack(await self._process.stdout.readexactly(LENGTH.size))
+            return decode_report(await self._process.stdout.readexactly(size))
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise WorkerLost from error
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def close(self) -> None:
+        """End it and reap it; a job still running is cut short."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            async with asyncio.timeout(_DRAIN_LIMIT_S):
+                await self._process.wait()
+        except TimeoutError:
+            self.kill()
+            await self._process.wait()
+
+
+class Pool:
+    """``size`` workers behind a queue bounded by items and by bytes."""
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        queue_items: int,
+        queue_bytes: int,
+        job_limit_s: float,
+        command: Sequence[str] = _COMMAND,
+    ) -> None:
+        self.size = size
+        self._queue_items = queue_items
+        self._queue_bytes = queue_bytes
+        self._job_limit_s = job_limit_s
+        self._command = command
+        self._idle: asyncio.Queue[Worker] = asyncio.Queue()
+        self._workers: set[Worker] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._items = 0
+        self._bytes = 0
+        self._bytes_per_s = 1_000_000.0
+        self._is_closed = False
+
+    @property
+    def in_flight(self) -> int:
+        """Items admitted and not yet answered: the signal to scale on."""
+        return self._items
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether any worker has passed its golden counts."""
+        return bool(self._workers)
+
+    async def start(self) -> None:
+        """Start every worker. Raises WorkerLost where one cannot count."""
+        await asyncio.gather(*(self._add_worker() for _ in range(self.size)))
+
+    async def close(self) -> None:
+        """End every worker."""
+        self._is_closed = True
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(worker.close() for worker in self._workers))
+        self._workers.clear()
+
+    @contextlib.contextmanager
+    def admit(self, items: int, size_bytes: int) -> Iterator[None]:
+        """Room for a request until the context ends. Raises ServiceFault OVERLOADED.
+
+        An empty pool admits any request, so that a large one is not refused for ever.
+        """
+        is_full = (
+            self._items + items > self._queue_items or self._bytes + size_bytes > self._queue_bytes
+        )
+        if self._items and is_full:
+            raise ServiceFault(
+                Reason.OVERLOADED,
+                "The token counter is busy. Try again shortly.",
+                retry_after_s=self._retry_after_s(),
+            )
+        self._items += items
+        self._bytes += size_bytes
+        try:
+            yield
+        finally:
+            self._items -= items
+            self._bytes -= size_bytes
+
+    def _retry_after_s(self) -> float:
+        wait_s = self._bytes / self._bytes_per_s / self.size
+        return round(min(_RETRY_MAX_S, max(_RETRY_MIN_S, wait_s)), 1)
+
+    async def count(self, job: Job) -> AsyncIterator[Counted | Failed | Report]:
+        """Reports on every item of ``job``; each ends in one Counted or Failed, come what may."""
+        waiting = {item.index for item in job.items}
+        worker = await self._idle.get()
+        is_finished = False
+        begun = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._limit_s(job)):
+                await worker.send(job)
+                while not isinstance(report := await worker.read(), Finished):
+                    if isinstance(report, Counted | Failed):
+                        waiting.discard(report.index)
+                    yield report
+            is_finished = True
+            self._learn(job, time.perf_counter() - begun)
+        except TimeoutError:
+            for index in sorted(waiting):
+                yield Failed(index, "TOO_LARGE", "The item took too long to count.")
+        except WorkerLost:
+            get_logger().error("counting process lost", items=len(waiting))
+            for index in sorted(waiting):
+                yield Failed(index, "INTERNAL", "The tokenizer failed on this item.")
+        finally:
+            if is_finished:
+                self._idle.put_nowait(worker)
+            else:
+                self._spawn_recovery(worker)
+
+    def _limit_s(self, job: Job) -> float:
+        """The limit is for LIMIT_BYTES; larger jobs get more in proportion."""
+        size = sum(len(item.content) for item in job.items)
+        return self._job_limit_s * max(1.0, size / _LIMIT_BYTES)
+
+    def _learn(self, job: Job, elapsed_s: float) -> None:
+        rate = sum(len(item.content) for item in job.items) / max(elapsed_s, 1e-6)
+        self._bytes_per_s += _SMOOTHING * (rate - self._bytes_per_s)
+
+    def _spawn_recovery(self, worker: Worker) -> None:
+        task = asyncio.ensure_future(self._recover(worker))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _recover(self, worker: Worker) -> None:
+        """Give an abandoned worker a moment to finish its job, else put a new one in its place."""
+        try:
+            async with asyncio.timeout(_DRAIN_LIMIT_S):
+                while not isinstance(await worker.read(), Finished):
+                    pass
+            self._idle.put_nowait(worker)
+        except (TimeoutError, WorkerLost):
+            self._workers.discard(worker)
+            worker.kill()
+            await worker.close()
+            if not self._is_closed:
+                await self._add_worker()
+
+    async def _add_worker(self) -> None:
+        worker = await Worker.start(self._command)
+        self._workers.add(worker)
+        self._idle.put_nowait(worker)
+
+
+def available_cores() -> int:
+    """Cores this process may use: its affinity, and the quota of its control group."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:
+            quota, period = file.read().split()
+    except (OSError, ValueError):
+        return cores or 1
+    if quota == "max":
+        return cores or 1
+    return max(1, min(cores or 1, round(int(quota) / int(period))))

@@ -1,0 +1,145 @@
+"""gatebeyz.counter.v1.CounterService over the pool: wire in, wire out, no decisions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any, Final
+
+from gatebeyz.counter.v1 import counter_pb2, counter_pb2_grpc
+from gatebeyz.inference.v1 import inference_pb2
+
+from runtime.faults import Reason, ServiceFault
+from services.counter.job import Advanced, Counted, Failed, Item, Job, Report
+from services.counter.pool import Pool
+
+MAX_ITEMS: Final = 10_000
+JOB_BYTES: Final = 65_536
+"""Small items share a job up to this size: the pipe costs more than they do."""
+
+_DIALECTS: Final[dict[int, str]] = {
+    inference_pb2.DIALECT_ANTHROPIC_MESSAGES: "anthropic_messages",
+    inference_pb2.DIALECT_OPENAI_CHAT: "openai_chat",
+    inference_pb2.DIALECT_OPENAI_RESPONSES: "openai_responses",
+}
+
+
+class CounterService(counter_pb2_grpc.CounterServiceServicer):
+    """Counts what it is sent and keeps nothing."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def CountTokens(  # noqa: N802 - the name of the RPC
+        self, request: counter_pb2.CountTokensRequest, context: Any
+    ) -> AsyncIterator[counter_pb2.CountTokensResponse]:
+        items = [_read_item(index, item) for index, item in enumerate(request.items)]
+        if len(items) > MAX_ITEMS:
+            raise ServiceFault(Reason.TOO_LARGE, f"A request may hold {MAX_ITEMS} items at most.")
+        tokens = failed = 0
+        with self._pool.admit(len(items), sum(len(item.content) for item in items)):
+            async for report in self._reports(gather_jobs(items)):
+                if isinstance(report, Counted):
+                    tokens += report.tokens
+                elif isinstance(report, Failed):
+                    failed += 1
+                yield render_report(report)
+        total = counter_pb2.Total(tokens=tokens, items=len(items), failed=failed)
+        yield counter_pb2.CountTokensResponse(total=total)
+
+    async def _reports(self, jobs: Iterable[Job]) -> AsyncIterator[Report]:
+        """Reports of all jobs as they come; as many run at once as there are workers."""
+        waiting = iter(jobs)
+        first, second = next(waiting, None), next(waiting, None)
+        if first is None:
+            return
+        if second is None:
+            async for report in self._pool.count(first):
+                yield report
+            return
+        async for report in self._merge([first, second, *waiting]):
+            yield report
+
+    async def _merge(self, jobs: list[Job]) -> AsyncIterator[Report]:
+        # Bounded, so that a slow reader holds the workers back rather than filling memory.
+        reports: asyncio.Queue[Report | None] = asyncio.Queue(maxsize=64)
+        waiting = iter(jobs)
+
+        async def drive() -> None:
+            for job in waiting:
+                async for report in self._pool.count(job):
+                    await reports.put(report)
+            await reports.put(None)
+
+        drivers = [asyncio.ensure_future(drive()) for _ in range(min(self._pool.size, len(jobs)))]
+        running = len(drivers)
+        try:
+            while running:
+                report = await reports.get()
+                if report is None:
+                    running -= 1
+                else:
+                    yield report
+        finally:
+            for driver in drivers:
+                driver.cancel()
+            await asyncio.gather(*drivers, return_exceptions=True)
+
+
+def _read_item(index: int, item: counter_pb2.CountItem) -> Item:
+    if not item.model:
+        raise ServiceFault(Reason.INVALID_REQUEST, f"Item {index} names no model.")
+    if item.WhichOneof("content") == "text":
+        return Item(index, item.model, "", item.text.encode())
+    dialect = _DIALECTS.get(item.dialect)
+    if dialect is None:
+        raise ServiceFault(Reason.INVALID_REQUEST, f"Item {index} names no dialect for its body.")
+    return Item(index, item.model, dialect, item.body)
+
+
+def gather_jobs(items: Iterable[Item]) -> Iterator[Job]:
+    """Neighbouring items in jobs of at most JOB_BYTES; a longer item is a job of its own."""
+    batch: list[Item] = []
+    size = 0
+    for item in items:
+        if batch and size + len(item.content) > JOB_BYTES:
+            yield Job(batch)
+            batch, size = [], 0
+        batch.append(item)
+        size += len(item.content)
+    if batch:
+        yield Job(batch)
+
+
+def render_report(report: Report) -> counter_pb2.CountTokensResponse:
+    """A report on the wire."""
+    match report:
+        case Counted():
+            return counter_pb2.CountTokensResponse(count=_render_count(report))
+        case Failed():
+            count = counter_pb2.Count(
+                index=report.index, error_reason=report.reason, error_message=report.message
+            )
+            return counter_pb2.CountTokensResponse(count=count)
+        case Advanced():
+            progress = counter_pb2.Progress(
+                index=report.index,
+                done_bytes=report.done_bytes,
+                total_bytes=report.total_bytes,
+                tokens=report.tokens,
+            )
+            return counter_pb2.CountTokensResponse(progress=progress)
+    raise TypeError(f"{type(report).__name__} does not cross the wire")
+
+
+def _render_count(report: Counted) -> counter_pb2.Count:
+    method = (
+        counter_pb2.METHOD_CALIBRATED if report.is_calibrated else counter_pb2.METHOD_VOCABULARY
+    )
+    return counter_pb2.Count(
+        index=report.index,
+        tokens=report.tokens,
+        method=method,
+        error_median=report.error_median,
+        error_p90=report.error_p90,
+    )

@@ -1,0 +1,95 @@
+"""The native tokenizer engine, guarded: any text in, a number of tokens out.
+
+The vocabularies are compiled into the ``splintr`` wheel, so nothing is fetched at run time. Only
+``encode_ordinary`` is ever called: providers count ``<|endoftext|>`` written by a user as plain
+text, and the other entry points would let a user undercount.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import Protocol
+
+from splintr import Tokenizer
+
+CHUNK_CHARS = 65_536
+"""Longest text handed to the engine at once; a cut inside an unbroken run costs at most a token."""
+
+_CUT_WINDOW_CHARS = 4_096
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+# Every vocabulary attaches a space to the word after it, so no token crosses this point.
+_SAFE_CUT = re.compile(r"(?<=\S) ")
+
+_GOLDEN_TEXT = "Hello, world! Merhaba dünya, 你好. def f(x): return x**2  # 12345 <|endoftext|>\n"
+_GOLDEN_COUNTS: dict[str, int] = {
+    "cl100k_base": 33,
+    "o200k_base": 31,
+}
+
+
+class Vocabulary(Protocol):
+    """Counts the tokens of a text, without any framing."""
+
+    def count(self, text: str) -> int: ...
+
+
+class VocabularyFault(Exception):
+    """The engine failed on a text, or does not count what it is known to count."""
+
+
+class NativeVocabulary:
+    """One vocabulary of the native engine; linear time and bounded memory on any text."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._encode = Tokenizer.from_pretrained(name).encode_ordinary
+
+    def count(self, text: str) -> int:
+        """Tokens of ``text``. Raises VocabularyFault where the engine gives up."""
+        return sum(self._count_chunk(chunk) for chunk in split_chunks(text))
+
+    def _count_chunk(self, chunk: str) -> int:
+        try:
+            return len(self._encode(chunk))
+        except UnicodeEncodeError:
+            return len(self._encode(replace_surrogates(chunk)))
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            # A panic of a native extension derives from BaseException.
+            raise VocabularyFault(f"the {self._name} engine failed") from error
+
+
+def replace_surrogates(text: str) -> str:
+    """``text`` with U+FFFD for every lone surrogate (JSON admits ``"\\ud83d"``)."""
+    return _LONE_SURROGATE.sub("\ufffd", text)
+
+
+def split_chunks(text: str) -> Iterator[str]:
+    """Pieces of at most CHUNK_CHARS, cut before a word wherever one starts near the limit."""
+    start = 0
+    while len(text) - start > CHUNK_CHARS:
+        limit = start + CHUNK_CHARS
+        cut = limit
+        for match in _SAFE_CUT.finditer(text, limit - _CUT_WINDOW_CHARS, limit):
+            cut = match.start()
+        yield text[start:cut]
+        start = cut
+    if start < len(text):
+        yield text[start:] if start else text
+
+
+@cache
+def load_vocabulary(name: str) -> NativeVocabulary:
+    """The vocabulary ``name`` of the engine, loaded once. Raises ValueError on an unknown name."""
+    return NativeVocabulary(name)
+
+
+def check_golden_counts() -> None:
+    """Raises VocabularyFault unless the engine counts a known text as it is known to."""
+    for name, expected in _GOLDEN_COUNTS.items():
+        counted = load_vocabulary(name).count(_GOLDEN_TEXT)
+        if counted != expected:
+            raise VocabularyFault(f"{name} counts {counted} where {expected} is right")

@@ -1,0 +1,89 @@
+"""A counting process: jobs on stdin, reports on stdout, until stdin ends.
+
+The engine holds the interpreter's lock while it counts, and may crash; in a process of its own it
+can do neither to the service.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import BinaryIO
+
+from services.counter.body import BodyFault
+from services.counter.job import (
+    LENGTH,
+    Advanced,
+    Counted,
+    Failed,
+    Finished,
+    Item,
+    Report,
+    decode_job,
+    encode_frame,
+)
+from services.counter.meter import OnProgress, count_body, count_text
+from services.counter.vocabulary import VocabularyFault, check_golden_counts
+
+Send = Callable[[Report], None]
+
+
+def main() -> None:
+    """Serve jobs; the first report says that the golden counts are right."""
+    # A Ctrl-C in a terminal reaches the whole group; the service drains, and closing stdin ends us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    output = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+
+    def send(report: Report) -> None:
+        output.write(encode_frame(report))
+
+    check_golden_counts()
+    send(Finished())
+    while (data := _read_frame(sys.stdin.buffer)) is not None:
+        for item in decode_job(data).items:
+            send(count_item(item, send))
+        send(Finished())
+
+
+def _read_frame(stream: BinaryIO) -> bytes | None:
+    head = stream.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    (size,) = LENGTH.unpack(head)
+    data = stream.read(size)
+    return data if len(data) == size else None
+
+
+def count_item(item: Item, send: Send) -> Counted | Failed:
+    """The count of one item; every failure is an answer, and none quotes the content."""
+    try:
+        if item.dialect:
+            tally = count_body(item.model, item.dialect, item.content, _progress(item, send))
+        else:
+            text = item.content.decode("utf-8", "replace")
+            tally = count_text(item.model, text, _progress(item, send))
+    except BodyFault as fault:
+        return Failed(item.index, "INVALID_REQUEST", f"The item cannot be counted: {fault}.")
+    except RecursionError:
+        return Failed(item.index, "INVALID_REQUEST", "The body is nested too deeply.")
+    except (VocabularyFault, MemoryError):
+        return Failed(item.index, "INTERNAL", "The tokenizer failed on this item.")
+    error = tally.error
+    return Counted(item.index, tally.tokens, tally.is_calibrated, error.median, error.p90)
+
+
+def _progress(item: Item, send: Send) -> OnProgress:
+    size = len(item.content)
+
+    def advance(done: int, total: int, tokens: int) -> None:
+        send(Advanced(item.index, size * done // max(1, total), size, tokens))
+
+    return advance
+
+
+if __name__ == "__main__":
+    main()
