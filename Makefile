@@ -1,0 +1,58 @@
+# Make is the manual: every task of the project has a target here.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+
+.PHONY: help run test check format protos lock clean
+
+help: ## Show what there is to do
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+run: $(STAMP) ## Start everything on this machine and print how to call it
+	@$(BIN)/python -m laptop
+
+test: $(DEV_STAMP) ## Install what is needed and run every test, from unit to end to end
+	@$(BIN)/python -m pytest
+
+check: $(DEV_STAMP) ## Format, lint, types, import contracts, protos, sizes and names
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd protos && ../$(BIN)/buf lint && ../$(BIN)/buf format -d --exit-code
+	$(BIN)/python -m pytest -q tests/arch
+
+format: $(DEV_STAMP) ## Format the code and the protos
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	cd protos && ../$(BIN)/buf format -w
+
+protos: $(DEV_STAMP) ## Write the stubs anew from the protos
+	$(BIN)/python protos/generate.py
+
+lock: ## Resolve the lock files anew (needs uv on the PATH)
+	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --extra build pyproject.toml -o requirements.lock
+	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url \
+		--no-annotate --no-header --extra dev pyproject.toml -o requirements-dev.lock
+
+clean: ## Remove what was installed, built and stored here
+	rm -rf $(VENV) .gatebeyz build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing from the lock (hashes are checked)..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.lock pyproject.toml | $(BIN)/python
+	@echo "Installing from the lock (hashes are checked)..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@ $(STAMP)
