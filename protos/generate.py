@@ -24,6 +24,7 @@ def generate(target: Path) -> None:
         "protoc",
         f"-I{HERE}",
         f"-I{well_known}",
+        f"--plugin=protoc-gen-mypy_grpc={Path(sys.executable).parent / 'protoc-gen-mypy_grpc'}",
         f"--python_out={target}",
         f"--pyi_out={target}",
         f"--grpc_python_out={target}",
