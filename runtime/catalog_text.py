@@ -7,16 +7,15 @@ stand-in, so that one run shows all that is wrong.
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
-from urllib.parse import urlsplit
 
 import yaml
 
 from dialects.capabilities import Capabilities
+from runtime.base_url import check_base_url
 from runtime.catalog import (
     DIALECT_NAMES,
     PRODUCTS,
@@ -38,10 +37,6 @@ MAX_TEXT_BYTES: Final = 4 * 1024 * 1024
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MODEL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 _PATTERN: Final = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127})?\*?")
-# Letters that no two URL parsers read differently: no userinfo, backslash, escape, query, blank.
-_URL: Final = re.compile(
-    r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?[\w./~-]*", re.A
-)
 _INT: Final = re.compile(r"[0-9][0-9_]{0,15}")
 _CAPABILITY_TYPES: Final = {
     name: type(value) for name, value in dataclasses.asdict(Capabilities()).items()
@@ -207,7 +202,11 @@ class CatalogText:
             kind = _CAPABILITY_TYPES[name]
             if kind is bool:
                 overrides[name] = self._flag(entries, name, default=False)
-            elif name == "max_output" or (name.startswith("max_") and kind is type(None)) or kind is int:
+            elif (
+                name == "max_output"
+                or (name.startswith("max_") and kind is type(None))
+                or kind is int
+            ):
                 overrides[name] = self._count(entries, name, 0, least=1)
             elif kind in (frozenset, tuple):
                 words = [self._scalar(item, name) for item in self._items(entries, name)]
@@ -352,49 +351,6 @@ class CatalogText:
 
     def _error(self) -> ConfigError:
         return ConfigError([f"line {line}: {text}" for line, text in sorted(self._faults)])
-
-
-def check_base_url(url: str, *, allow_private: bool) -> str | None:
-    """What is wrong with a base URL, as the rest of a sentence; None if nothing is."""
-    if not _URL.fullmatch(url):
-        return "must be http(s)://host[:port][/path] without user, query, escapes or backslashes"
-    parts = urlsplit(url)
-    try:
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        return "has a port that cannot be"
-    if any(segment in (".", "..") for segment in parts.path.split("/")):
-        return "must not hold . or .. in its path"
-    if allow_private:
-        return None
-    if parts.scheme != "https":
-        return "must be https (or say allow_private: true)"
-    if is_private_host(host):
-        return "names a private address (or say allow_private: true)"
-    return None
-
-
-def is_private_host(host: str) -> bool:
-    """Whether a URL's host is this machine or an address literal that is not public.
-
-    Names are judged again when they resolve; numbers in any other notation (decimal, octal) count
-    as private, for a resolver would read them as addresses.
-    """
-    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
-        return True
-    try:
-        return not is_public_address(host)
-    except ValueError:
-        last = host.rstrip(".").rpartition(".")[2]
-        return last.isdigit() or last.lower().startswith("0x")
-
-
-def is_public_address(address: str) -> bool:
-    """Whether an IP address is on the public Internet; ValueError where it is none."""
-    found = ipaddress.ip_address(address)
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    return found.is_global and not found.is_multicast
 
 
 def _line(node: yaml.Node) -> int:

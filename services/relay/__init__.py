@@ -1,0 +1,1 @@
+"""The one door to providers: choke point for grants, revocation and settlement."""

@@ -1,0 +1,72 @@
+"""The relay process: ``python -m services.relay``."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import grpc.aio
+from dialects.registry import DIALECTS
+from gatebeyz.auth.v1 import auth_pb2_grpc
+from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
+
+from runtime import logs
+from runtime.catalog_file import CatalogFile
+from runtime.channels import open_channel
+from runtime.config import ConfigError, main_config
+from runtime.grants import Signer, parse_keys
+from runtime.serving import Process, run, serve
+from services.relay.config import RelayConfig
+from services.relay.exchange import Dialer
+from services.relay.revocation import Registry, RevocationWatch
+from services.relay.service import InferenceService, Parts
+from services.relay.settlement import Outbox, sender
+
+OUTBOX_DRAIN_S = 20.0
+
+
+async def main(config: RelayConfig, catalog: CatalogFile) -> None:
+    """Compose the process and serve until told to stop."""
+    channel = open_channel(config.auth_target, config.service_token)
+    auth = auth_pb2_grpc.AuthServiceStub(channel)
+    dialer, registry, outbox = Dialer(), Registry(), Outbox(sender(auth))
+    watch = RevocationWatch(auth, registry, now=time.monotonic, on_return=outbox.replay)
+    signer = Signer(parse_keys(config.grant_keys.reveal()))
+    parts = Parts(catalog.current, DIALECTS, signer, dialer, registry, watch, outbox)
+
+    def attach(server: grpc.aio.Server) -> None:
+        inference_pb2_grpc.add_InferenceServiceServicer_to_server(InferenceService(parts), server)
+
+    async def is_ready() -> bool:
+        return watch.is_fresh
+
+    async def finish() -> None:
+        await outbox.drain(OUTBOX_DRAIN_S)
+        await dialer.close()
+
+    await serve(
+        Process(
+            name="relay",
+            listen=config.listen,
+            attach=attach,
+            service_names=(
+                inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name,
+            ),
+            ready=is_ready,
+            background=(outbox.run, watch.run, catalog.follow),
+            on_drain=finish,
+            drain_s=config.drain_s,
+        )
+    )
+    await channel.close()
+
+
+if __name__ == "__main__":
+    settings = main_config(RelayConfig)
+    logs.configure("relay", settings.log_level)
+    try:
+        opened = CatalogFile(settings.catalog, os.environ)
+    except ConfigError as error:
+        sys.exit(f"configuration: {error}")
+    run(lambda: main(settings, opened))

@@ -1,0 +1,128 @@
+"""A request body with another model in it, every other byte as it came.
+
+Decoding and encoding again would lose key order, number forms and escapes that signatures and
+caches depend on, so the value's place is found by scanning and only it is cut out. The scan
+follows RFC 8259: a string hides brackets, an escaped key ("mod\\u0065l") is the same key, a
+nested ``model`` is somebody else's. Two top-level ``model`` keys are refused: parsers disagree on
+which one counts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+MAX_DEPTH: Final = 200
+# Brackets to step over: about 0.2 s of scanning, where 33 MB of "[]," would take seconds.
+MAX_BRACKETS: Final = 500_000
+
+_BLANK: Final = re.compile(rb"[ \t\n\r]*+")
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_SCALAR: Final = re.compile(rb"[^\s,{}\[\]\":]++")
+# Everything inside a container up to its next bracket; strings are swallowed whole.
+_PLAIN: Final = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
+
+_OPEN: Final = b"{["
+_QUOTE: Final = ord('"')
+
+
+class BodyError(ValueError):
+    """The body is not one JSON object with one top-level model."""
+
+
+def replace_model(body: bytes, model: str) -> bytes:
+    """``body`` with its top-level model's value replaced; BodyError where that cannot be."""
+    return splice_model(body, find_model(body), model)
+
+
+def splice_model(body: bytes, place: tuple[int, int], model: str) -> bytes:
+    """``body`` with ``model`` at the place ``find_model`` gave."""
+    begin, end = place
+    return b"".join((body[:begin], json.dumps(model).encode(), body[end:]))
+
+
+def find_model(body: bytes) -> tuple[int, int]:
+    """Where the value of the top-level ``model`` begins and ends; it must be a string."""
+    if len(body) > MAX_BRACKETS and body.count(b"{") + body.count(b"[") > MAX_BRACKETS:
+        raise BodyError("the body has too many objects and arrays")
+    found: tuple[int, int] | None = None
+    position = _expect(body, _skip_blank(body, 0), b"{")
+    position = _skip_blank(body, position)
+    is_empty = body[position : position + 1] == b"}"
+    while not is_empty:
+        key, position = _read_key(body, position)
+        begin = _skip_blank(body, _expect(body, _skip_blank(body, position), b":"))
+        end = _skip_value(body, begin)
+        if key == "model":
+            if found is not None:
+                raise BodyError("model is given twice")
+            if body[begin] != _QUOTE:
+                raise BodyError("model must be a string")
+            found = begin, end
+        position = _skip_blank(body, end)
+        if body[position : position + 1] == b"}":
+            break
+        position = _skip_blank(body, _expect(body, position, b","))
+    if _skip_blank(body, position + 1) != len(body):
+        raise BodyError("the body goes on after its object")
+    if found is None:
+        raise BodyError("model is missing")
+    return found
+
+
+def _skip_blank(body: bytes, position: int) -> int:
+    match = _BLANK.match(body, position)
+    return match.end() if match else position
+
+
+def _expect(body: bytes, position: int, token: bytes) -> int:
+    if body[position : position + 1] != token:
+        raise BodyError("the body is not a JSON object")
+    return position + 1
+
+
+def _read_key(body: bytes, position: int) -> tuple[str, int]:
+    match = _STRING.match(body, position)
+    if match is None:
+        raise BodyError("the body is not a JSON object")
+    raw = match.group()
+    if b"\\" not in raw:
+        return raw[1:-1].decode("utf-8", "replace"), match.end()
+    try:
+        return str(json.loads(raw)), match.end()
+    except ValueError:
+        raise BodyError("the body is not a JSON object") from None
+
+
+def _skip_value(body: bytes, position: int) -> int:
+    """The end of the value that begins at ``position``."""
+    first = body[position : position + 1]
+    if first and first in _OPEN:
+        return _skip_container(body, position)
+    match = (_STRING if first == b'"' else _SCALAR).match(body, position)
+    if match is None:
+        raise BodyError("the body is not a JSON object")
+    return match.end()
+
+
+def _skip_container(body: bytes, position: int) -> int:
+    depth = 0
+    plain = _PLAIN.match
+    size = len(body)
+    while position < size:
+        if body[position] in _OPEN:
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise BodyError("the body is nested too deeply")
+        else:
+            depth -= 1
+            if depth == 0:
+                return position + 1
+        match = plain(body, position + 1)
+        if match is None:
+            break
+        position = match.end()
+        if position < size and body[position] == _QUOTE:
+            break  # a string without its end
+    raise BodyError("the body is not a JSON object")

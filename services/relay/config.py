@@ -1,0 +1,25 @@
+"""What a relay needs to know at its start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.config import SecretText, setting
+
+
+@dataclass(frozen=True, slots=True)
+class RelayConfig:
+    """Read by ``runtime.config.load_config``."""
+
+    auth_target: str = setting("GATEBEYZ_AUTH_TARGET", help="host:port of the auth service")
+    catalog: Path = setting("GATEBEYZ_CATALOG", help="path of gatebeyz.yaml")
+    grant_keys: SecretText = setting(
+        "GATEBEYZ_GRANT_KEYS", help="kid:base64 of 32 bytes, comma separated, the signing one first"
+    )
+    service_token: SecretText = setting(
+        "GATEBEYZ_SERVICE_TOKEN", help="shared by the services of one installation"
+    )
+    listen: str = setting("GATEBEYZ_RELAY_LISTEN", default="127.0.0.1:7404")
+    drain_s: float = setting("GATEBEYZ_DRAIN_S", default=60.0)
+    log_level: str = setting("GATEBEYZ_LOG_LEVEL", default="INFO")

@@ -1,0 +1,281 @@
+"""One HTTP exchange with an upstream: the only module that dials out.
+
+An :class:`Exchange` is opened once, read until it gives b"", and closed by whoever comes first:
+its reader, the end of the RPC, or a revocation. ``close`` is synchronous, so it works where
+nothing may be awaited, and it wakes a reader that waits for the upstream.
+
+Back-pressure is the socket's: while nobody reads, aiohttp stops reading beyond its buffer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from runtime.base_url import is_public_address
+from runtime.catalog import Upstream
+
+CONNECT_S: Final = 5.0
+FIRST_BYTE_S: Final = 120.0
+FIRST_BYTE_WHOLE_S: Final = 600.0  # an answer that is not streamed comes when it is finished
+IDLE_S: Final = 90.0
+TOTAL_S: Final = 3_600.0
+BUFFER_BYTES: Final = 64 * 1024
+
+# Which of the caller's headers may go out, and which of the upstream's may come in.
+OUTBOUND_HEADERS: Final = frozenset({"anthropic-version", "anthropic-beta"})
+INBOUND_HEADERS: Final = ("content-type", "retry-after", "x-should-retry")
+REQUEST_ID_HEADERS: Final = ("request-id", "x-request-id")
+
+_ANTHROPIC_VERSION: Final = "2023-06-01"
+_HEADER_VALUE: Final = re.compile(r"[\x20-\x7e]{1,4096}")
+_LARGE_BODY: Final = 1024 * 1024
+_SLICE: Final = 256 * 1024
+
+
+class ExchangeError(Exception):
+    """An exchange came to no answer, or its answer broke off."""
+
+
+class ConnectFailed(ExchangeError):
+    """No connection: nothing reached the upstream."""
+
+
+class Disconnected(ExchangeError):
+    """The upstream closed, or broke HTTP, before its answer was whole."""
+
+
+class TimedOut(ExchangeError):
+    """The upstream kept silent for too long."""
+
+
+class Closed(ExchangeError):
+    """Our side closed the exchange."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Seconds; ``first_byte_s`` counts from the dial, ``idle_s`` from each byte."""
+
+    connect_s: float = CONNECT_S
+    first_byte_s: float = FIRST_BYTE_S
+    first_byte_whole_s: float = FIRST_BYTE_WHOLE_S
+    idle_s: float = IDLE_S
+    total_s: float = TOTAL_S
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What goes out: ``path`` is appended to the upstream's base URL."""
+
+    path: str
+    body: bytes
+    stream: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    traceparent: str = ""
+
+
+class Dialer:
+    """The connection pools: one that reaches the public Internet only, one that may go anywhere."""
+
+    def __init__(self, timeouts: Timeouts = Timeouts()) -> None:
+        self._timeouts = timeouts
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+
+    def exchange(self, upstream: Upstream, call: Call) -> Exchange:
+        """An exchange that is not open yet."""
+        session = self._session(allow_private=upstream.allow_private)
+        return Exchange(session, upstream, call, self._timeouts)
+
+    async def close(self) -> None:
+        """Close every pool."""
+        for session in self._sessions.values():
+            await session.close()
+
+    def _session(self, *, allow_private: bool) -> aiohttp.ClientSession:
+        if allow_private not in self._sessions:
+            resolver = aiohttp.ThreadedResolver()
+            connector = aiohttp.TCPConnector(
+                limit=0,
+                keepalive_timeout=30.0,
+                ttl_dns_cache=10,
+                resolver=resolver if allow_private else _PublicResolver(resolver),
+                socket_factory=_open_socket,
+            )
+            self._sessions[allow_private] = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=self._timeouts.connect_s, sock_read=None
+                ),
+                read_bufsize=BUFFER_BYTES,
+                trust_env=False,
+            )
+        return self._sessions[allow_private]
+
+
+class Exchange:
+    """See the module. ``status``, ``headers`` and ``upstream_request_id`` stand after ``open``."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, upstream: Upstream, call: Call, timeouts: Timeouts
+    ) -> None:
+        self._session = session
+        self._upstream = upstream
+        self._call = call
+        self._timeouts = timeouts
+        self._response: aiohttp.ClientResponse | None = None
+        self._scope: asyncio.Timeout | None = None
+        self._is_closed = False
+        self._has_bytes = False
+        now = asyncio.get_running_loop().time()
+        first_s = timeouts.first_byte_s if call.stream else timeouts.first_byte_whole_s
+        self._first_at = now + first_s
+        self._end_at = now + timeouts.total_s
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.upstream_request_id = ""
+
+    async def open(self) -> None:
+        """Send the request, wait for the answer's head. Raises an ExchangeError."""
+        call = self._call
+        async with self._limit(self._first_at):
+            self._response = await self._session.post(
+                URL(self._upstream.base_url + call.path, encoded=True),
+                data=call.body if len(call.body) < _LARGE_BODY else _slices(call.body),
+                headers=outbound_headers(self._upstream, call),
+                allow_redirects=False,
+            )
+        response = self._response
+        self.status = response.status
+        self.headers = _pick(response.headers, INBOUND_HEADERS)
+        named = _pick(response.headers, REQUEST_ID_HEADERS)
+        self.upstream_request_id = next(iter(named.values()), "")
+
+    async def read(self, within_s: float | None = None) -> bytes:
+        """What the socket has, or b"" at the end. Raises an ExchangeError.
+
+        ``within_s`` shortens the wait for this one read.
+        """
+        if self._is_closed or self._response is None:
+            raise Closed
+        deadline = self._first_at
+        if self._has_bytes:
+            idle_s = self._timeouts.idle_s if within_s is None else within_s
+            deadline = asyncio.get_running_loop().time() + idle_s
+        async with self._limit(deadline):
+            data = await self._response.content.readany()
+        self._has_bytes = True
+        return data
+
+    @property
+    def at_eof(self) -> bool:
+        """Whether the last byte has been read."""
+        return self._response is not None and self._response.content.at_eof()
+
+    def close(self) -> None:
+        """Close the connection (or give it back, if the answer was whole); wakes the reader."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._response is None:
+            if self._scope is not None:
+                self._scope.reschedule(asyncio.get_running_loop().time())
+        elif not self.at_eof:
+            self._response.content.set_exception(Closed())
+            self._response.close()
+
+    @contextlib.asynccontextmanager
+    async def _limit(self, deadline: float) -> AsyncIterator[None]:
+        """A deadline, and one vocabulary for all that can go wrong."""
+        try:
+            async with asyncio.timeout_at(min(deadline, self._end_at)) as self._scope:
+                yield
+        except Closed:
+            raise
+        except aiohttp.ConnectionTimeoutError as error:
+            raise ConnectFailed from error
+        except TimeoutError as error:
+            raise (Closed if self._is_closed else TimedOut) from error
+        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
+            raise ConnectFailed from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise (Closed if self._is_closed else Disconnected) from error
+        finally:
+            self._scope = None
+
+
+def outbound_headers(upstream: Upstream, call: Call) -> dict[str, str]:
+    """The request's headers: ours, the credential in the dialect's place, the caller's few."""
+    headers = {
+        "content-type": "application/json",
+        "accept": "text/event-stream" if call.stream else "application/json",
+        "accept-encoding": "identity",
+        "user-agent": "gatebeyz",
+        "content-length": str(len(call.body)),
+    }
+    for name, value in call.headers.items():
+        if name.lower() in OUTBOUND_HEADERS and _HEADER_VALUE.fullmatch(value):
+            headers[name.lower()] = value
+    if _HEADER_VALUE.fullmatch(call.traceparent):
+        headers["traceparent"] = call.traceparent
+    secret = upstream.credential.reveal() if upstream.credential else ""
+    if upstream.dialect == "anthropic_messages":
+        headers.setdefault("anthropic-version", _ANTHROPIC_VERSION)
+        if secret:
+            headers["x-api-key"] = secret
+    elif secret:
+        headers["authorization"] = f"Bearer {secret}"
+    return headers
+
+
+def _pick(headers: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
+    """The named headers, as far as they are plain text."""
+    found = ((name, headers.get(name)) for name in names)
+    return {name: value for name, value in found if value and _HEADER_VALUE.fullmatch(value)}
+
+
+async def _slices(body: bytes) -> AsyncIterator[bytes]:
+    """A large body piece by piece, so that writing it does not hold the loop."""
+    view = memoryview(body)
+    for begin in range(0, len(view), _SLICE):
+        yield bytes(view[begin : begin + _SLICE])
+
+
+def _open_socket(address: Any) -> socket.socket:
+    """A socket that notices within about 30 s that its peer has vanished."""
+    family, kind, protocol, *_ = address
+    opened = socket.socket(family, kind, protocol)
+    opened.setblocking(False)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 5), ("TCP_USER_TIMEOUT", 30_000)):
+        if hasattr(socket, name):
+            opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return opened
+
+
+class _PublicResolver(AbstractResolver):
+    """Refuses names that resolve to a private address; what is checked is what is connected to."""
+
+    def __init__(self, inner: AbstractResolver) -> None:
+        self._inner = inner
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await self._inner.resolve(host, port, family)
+        if not all(is_public_address(result["host"]) for result in found):
+            raise OSError(f"{host} resolves to a private address")
+        return found
+
+    async def close(self) -> None:
+        await self._inner.close()

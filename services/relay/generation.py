@@ -1,0 +1,205 @@
+"""One running Generate: from a checked order to its settlement, whatever happens between.
+
+``messages`` gives what goes to the caller. ``close`` may come from anywhere, also while
+``messages`` sleeps in the caller's socket: it ends the exchange, leaves the registry and puts the
+settlement down, once.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from gatebeyz.auth.v1 import auth_pb2
+from gatebeyz.inference.v1 import inference_pb2
+
+from dialects.usage import Usage
+from runtime.catalog import Catalog, Route
+from runtime.faults import Reason, ServiceFault
+from runtime.logs import get_logger
+from services.relay.answer import Answer, End
+from services.relay.exchange import Closed, Dialer
+from services.relay.order import Order
+from services.relay.revocation import Registry
+from services.relay.route import Attempt, Result, first_answer
+from services.relay.settlement import Outbox
+
+_ENDS: Final = {
+    End.COMPLETE: inference_pb2.END_COMPLETE,
+    End.UPSTREAM_ERROR: inference_pb2.END_UPSTREAM_ERROR,
+    End.TRUNCATED: inference_pb2.END_TRUNCATED,
+}
+_BYTES_PER_TOKEN: Final = 4
+
+
+class Generation:
+    """See the module."""
+
+    def __init__(
+        self, order: Order, catalog: Catalog, dialer: Dialer, registry: Registry, outbox: Outbox
+    ) -> None:
+        self._order = order
+        self._catalog = catalog
+        self._dialer = dialer
+        self._registry = registry
+        self._outbox = outbox
+        self._ticket = registry.enter(order.grant)
+        self._attempts: list[Attempt] = []
+        self._route: Route | None = None
+        self._answer: Answer | None = None
+        self._end = inference_pb2.END_CANCELLED
+        self._usage = Usage()
+        self._is_closed = False
+        self._started_at = time.time()
+        self._begun = time.perf_counter()
+        self._first_byte_ms = 0
+
+    async def messages(self) -> AsyncGenerator[inference_pb2.GenerateResponse]:
+        """Head with the first bytes, chunks, Outcome. Raises ServiceFault."""
+        try:
+            route, answer = await first_answer(
+                self._order.routes, self._open_answer, self._attempts
+            )
+            self._route, self._answer = route, answer
+            self._first_byte_ms = self._elapsed_ms()
+            message = inference_pb2.GenerateResponse(head=self._head(), chunk=answer.first)
+            while not answer.is_over:
+                yield message
+                message = inference_pb2.GenerateResponse(chunk=await answer.next_chunk())
+            self._finish(answer)
+            message.complete = True
+            message.outcome.CopyFrom(self._outcome())
+            yield message
+        except Closed:
+            if not self._ticket.reason:
+                raise
+            self._end = inference_pb2.END_REVOKED
+            raise ServiceFault(Reason.REVOKED, "The key was revoked.") from None
+        except ServiceFault:
+            self._end = inference_pb2.END_UPSTREAM_ERROR
+            raise
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End it; the second time does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._ticket.close()
+        self._registry.leave(self._ticket)
+        reached = any(attempt.reached_upstream for attempt in self._attempts)
+        if (reached or self._route) and not self._order.is_count:
+            self._outbox.put(self._settlement())
+        self._log()
+
+    async def _open_answer(self, route: Route) -> Answer:
+        upstream = self._catalog.upstreams[route.upstream]
+        exchange = self._dialer.exchange(upstream, self._order.call(route))
+        self._ticket.hold(exchange)
+        answer = Answer(exchange, self._order.dialect)
+        try:
+            await answer.begin()
+        except BaseException:
+            exchange.close()
+            raise
+        return answer
+
+    def _finish(self, answer: Answer) -> None:
+        end, usage = answer.finish()
+        self._end, self._usage = _ENDS[end], self._estimated(answer, usage)
+
+    def _estimated(self, answer: Answer, usage: Usage) -> Usage:
+        """The usage, with our own guess where the upstream could not or did not tell."""
+        if not answer.is_success:
+            return usage
+        if self._end == inference_pb2.END_COMPLETE and usage.is_reported:
+            return usage
+        guess = Usage(
+            input=usage.input or math.ceil(len(self._order.request.body) / _BYTES_PER_TOKEN),
+            output=max(usage.output or 0, answer.output_floor),
+            estimated=True,
+        )
+        return usage.merge(guess)
+
+    def _head(self) -> inference_pb2.Head:
+        route, answer = self._route, self._answer
+        assert route is not None
+        assert answer is not None
+        return inference_pb2.Head(
+            status=answer.status,
+            headers=answer.headers,
+            upstream_request_id=answer.upstream_request_id,
+            upstream=route.upstream,
+            upstream_model=route.upstream_model,
+            upstream_dialect=self._order.request.dialect,
+        )
+
+    def _outcome(self) -> inference_pb2.Outcome:
+        return inference_pb2.Outcome(
+            usage=_usage_message(self._usage),
+            end=self._end,
+            first_byte_ms=self._first_byte_ms,
+            total_ms=self._elapsed_ms(),
+            attempts=[
+                inference_pb2.Attempt(
+                    upstream=attempt.route.upstream, status=attempt.status, result=attempt.result
+                )
+                for attempt in self._attempts
+            ],
+        )
+
+    def _settlement(self) -> auth_pb2.Settlement:
+        order, route = self._order, self._route or self._attempts[-1].route
+        settlement = auth_pb2.Settlement(
+            request_id=order.request.request_id,
+            account_id=order.grant.account_id,
+            key_id=order.grant.key_id,
+            model=order.model.id,
+            upstream=route.upstream,
+            upstream_model=route.upstream_model,
+            usage=_usage_message(self._usage),
+            end=self._end,
+            total_ms=self._elapsed_ms(),
+            attempts=len(self._attempts),
+        )
+        settlement.started_at.FromMilliseconds(int(self._started_at * 1000))
+        return settlement
+
+    def _elapsed_ms(self) -> int:
+        return round((time.perf_counter() - self._begun) * 1000)
+
+    def _log(self) -> None:
+        order, route = self._order, self._route
+        refused = [
+            a.route.upstream for a in self._attempts if a.result is Result.CREDENTIAL_REFUSED
+        ]
+        if refused:
+            get_logger().error("upstream refuses its credential", upstreams=refused)
+        get_logger().info(
+            "generated",
+            request_id=order.request.request_id,
+            account_id=order.grant.account_id,
+            model=order.model.id,
+            upstream=route.upstream if route else None,
+            upstream_request_id=self._answer.upstream_request_id if self._answer else None,
+            status=self._answer.status if self._answer else None,
+            attempts=[f"{a.route.upstream}:{a.result}" for a in self._attempts],
+            end=inference_pb2.End.Name(self._end),
+            first_byte_ms=self._first_byte_ms,
+            total_ms=self._elapsed_ms(),
+        )
+
+
+def _usage_message(usage: Usage) -> inference_pb2.Usage:
+    return inference_pb2.Usage(
+        input_tokens=usage.input or 0,
+        cache_read_tokens=usage.cache_read or 0,
+        cache_write_5m_tokens=usage.cache_write_5m or 0,
+        cache_write_1h_tokens=usage.cache_write_1h or 0,
+        output_tokens=usage.output or 0,
+        reasoning_tokens=usage.reasoning or 0,
+        estimated=usage.estimated,
+    )

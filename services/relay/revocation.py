@@ -1,0 +1,177 @@
+"""A revoked key runs nothing: running exchanges are known by key and closed when told to.
+
+Nothing cancels an RPC's own task (its client would hang, grpc/grpc#29248). A revocation closes
+the *upstream* of each running exchange; the reader wakes with ``Closed`` and ends its RPC itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final, Protocol
+
+import grpc.aio
+from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
+
+from runtime.faults import Reason, ServiceFault
+from runtime.grants import Grant
+from runtime.logs import get_logger
+
+SILENCE_S: Final = 3.0  # heartbeats come each second
+TRUST_S: Final = 5.0  # what a grant is worth while nobody tells of revocations
+BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0)
+
+
+class Closable(Protocol):
+    """An exchange, as far as this module knows it."""
+
+    def close(self) -> None: ...
+
+
+class Ticket:
+    """The place of one running RPC in the registry."""
+
+    __slots__ = ("_exchange", "account_id", "key_id", "reason")
+
+    def __init__(self, account_id: str, key_id: str) -> None:
+        self.account_id = account_id
+        self.key_id = key_id
+        self.reason = ""
+        self._exchange: Closable | None = None
+
+    def hold(self, exchange: Closable) -> None:
+        """Name the exchange that is running now."""
+        self._exchange = exchange
+        if self.reason:
+            exchange.close()
+
+    def revoke(self, reason: str) -> None:
+        """Close the running exchange, and any that would follow."""
+        self.reason = reason
+        self.close()
+
+    def close(self) -> None:
+        """Close the running exchange."""
+        if self._exchange is not None:
+            self._exchange.close()
+
+
+class Registry:
+    """Every running RPC by key and by account."""
+
+    def __init__(self) -> None:
+        self._by_key: defaultdict[str, set[Ticket]] = defaultdict(set)
+        self._by_account: defaultdict[str, set[Ticket]] = defaultdict(set)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._by_key.values()))
+
+    def enter(self, grant: Grant) -> Ticket:
+        """A ticket; give it back with ``leave``."""
+        ticket = Ticket(grant.account_id, grant.key_id)
+        self._by_key[ticket.key_id].add(ticket)
+        self._by_account[ticket.account_id].add(ticket)
+        return ticket
+
+    def leave(self, ticket: Ticket) -> None:
+        """Forget a ticket; doing so twice is fine."""
+        for index, name in (
+            (self._by_key, ticket.key_id),
+            (self._by_account, ticket.account_id),
+        ):
+            if tickets := index.get(name):
+                tickets.discard(ticket)
+                if not tickets:
+                    del index[name]
+
+    def revoke(self, key_id: str, account_id: str, reason: str) -> int:
+        """Close what runs for a key, or for an account where no key is named; give their number."""
+        index, name = (self._by_key, key_id) if key_id else (self._by_account, account_id)
+        tickets = list(index.get(name, ()))
+        for ticket in tickets:
+            ticket.revoke(reason)
+        return len(tickets)
+
+
+class RevocationWatch:
+    """Follows AuthService.WatchRevocations for the life of the process.
+
+    ``on_return`` is called when the stream speaks again after it was lost: the store may have
+    forgotten what it acknowledged.
+    """
+
+    def __init__(
+        self,
+        stub: auth_pb2_grpc.AuthServiceAsyncStub,
+        registry: Registry,
+        *,
+        now: Callable[[], float],
+        on_return: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._stub = stub
+        self._registry = registry
+        self._now = now
+        self._on_return = on_return
+        self._after = ""
+        self._heard_at = float("-inf")
+        self._was_lost = False
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether a revocation of TRUST_S ago would be known."""
+        return self._now() - self._heard_at < TRUST_S
+
+    def check_fresh(self) -> None:
+        """Raises ServiceFault OVERLOADED while revocations cannot be followed."""
+        if not self.is_fresh:
+            message = "The gateway cannot check keys for the moment. Try again."
+            raise ServiceFault(Reason.OVERLOADED, message, retry_after_s=1.0)
+
+    async def run(self) -> None:
+        """Follow for ever, from where the last stream ended."""
+        failures = 0
+        while True:
+            heard_at = self._heard_at
+            try:
+                await self._follow()
+            except (grpc.aio.AioRpcError, TimeoutError) as error:
+                code = error.code().name if isinstance(error, grpc.aio.AioRpcError) else "SILENT"
+                get_logger().warning("revocations lost", code=code)
+            self._was_lost = True
+            failures = 0 if self._heard_at > heard_at else failures + 1
+            await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
+
+    async def _follow(self) -> None:
+        request = auth_pb2.WatchRevocationsRequest(after=self._after)
+        call = self._stub.WatchRevocations(request, wait_for_ready=True)
+        try:
+            while True:
+                async with asyncio.timeout(SILENCE_S):
+                    response = await call.read()
+                if response is grpc.aio.EOF:
+                    return
+                self.take(response)
+        finally:
+            call.cancel()
+
+    def take(self, response: auth_pb2.WatchRevocationsResponse) -> None:
+        """Act on one message of the stream."""
+        self._heard_at = self._now()
+        if response.sequence:
+            self._after = response.sequence
+        if self._was_lost:
+            self._was_lost = False
+            self._on_return()
+        if response.HasField("revocation"):
+            revocation = response.revocation
+            closed = self._registry.revoke(
+                revocation.key_id, revocation.account_id, revocation.reason
+            )
+            get_logger().info(
+                "revoked",
+                key_id=revocation.key_id,
+                account_id=revocation.account_id,
+                reason=revocation.reason,
+                closed=closed,
+            )

@@ -1,0 +1,57 @@
+"""InferenceService as the relay serves it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+
+import grpc.aio
+from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
+
+from dialects.dialect import Dialect
+from runtime.catalog import Catalog
+from runtime.grants import Signer
+from services.relay.exchange import Dialer
+from services.relay.generation import Generation
+from services.relay.order import check_order
+from services.relay.revocation import Registry, RevocationWatch
+from services.relay.settlement import Outbox
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the service works with; ``catalog`` is asked once per request."""
+
+    catalog: Callable[[], Catalog]
+    dialects: Mapping[str, Dialect]
+    signer: Signer
+    dialer: Dialer
+    registry: Registry
+    watch: RevocationWatch
+    outbox: Outbox
+    now: Callable[[], float] = time.time
+
+
+class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
+    """Same dialect in and out: the upstream's bytes pass untouched."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def Generate(  # noqa: N802 - the name is the proto's
+        self, request: inference_pb2.GenerateRequest, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[inference_pb2.GenerateResponse]:
+        """See inference.proto."""
+        parts = self._parts
+        grant = parts.signer.verify(request.grant, parts.now())
+        parts.watch.check_fresh()
+        catalog = parts.catalog()
+        order = check_order(request, grant, catalog, parts.dialects)
+        generation = Generation(order, catalog, parts.dialer, parts.registry, parts.outbox)
+        # The caller may leave while this generator sleeps in its yield: nothing would wake it.
+        context.add_done_callback(lambda _: generation.close())
+        async with contextlib.aclosing(generation.messages()) as messages:
+            async for message in messages:
+                yield message
