@@ -1,0 +1,1 @@
+"""``gatebeyz``: the operator's command line."""

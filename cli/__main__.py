@@ -1,0 +1,37 @@
+"""``gatebeyz``, or ``python -m cli``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from cli.account import accounts
+from cli.check import check
+from cli.key import keys
+from laptop.launch import launch
+
+
+@click.group()
+def main() -> None:
+    """Run and operate a GateBeyz gateway.
+
+    accounts and keys talk to the auth service at GATEBEYZ_AUTH_TARGET with
+    GATEBEYZ_OPERATOR_TOKEN, or to the installation that runs in this folder.
+    """
+
+
+@main.command("up")
+def up() -> None:
+    """Start everything on this machine and print how to use it."""
+    sys.exit(launch(os.environ, Path.cwd()))
+
+
+main.add_command(check)
+main.add_command(accounts)
+main.add_command(keys)
+
+if __name__ == "__main__":
+    main()
