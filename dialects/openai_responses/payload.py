@@ -1,0 +1,51 @@
+"""JSON that came in, read without trust: a value of the wrong type reads as empty."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from dialects import json_text
+
+
+def parse_object(data: bytes) -> dict[str, Any] | None:
+    """The JSON object in ``data``, or None where there is none."""
+    try:
+        value = json_text.parse(data)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def whole_characters(text: str) -> str:
+    """``text`` with surrogate pairs joined and lone halves replaced."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def text_of(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def optional_text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def object_of(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def objects_of(value: object) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+_DATA_URI: Final = re.compile(
+    r"\s*data:([\w.+-]+/[\w.+-]+)?((?:;[\w-]+=[^;,]*)*);base64,", re.IGNORECASE
+)
+
+
+def parse_data_uri(uri: str) -> tuple[str, str] | None:
+    """Media type and base64 text of a data URI, without line breaks; None if it is not one."""
+    match = _DATA_URI.match(uri)
+    if match is None:
+        return None
+    return (match.group(1) or "text/plain").lower(), "".join(uri[match.end() :].split())
