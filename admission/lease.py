@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import grpc.aio
-from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
 
 from admission.allowance import KINDS, Allowance
+from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
 from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.logs import get_logger
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from gatebeyz.auth.v1 import auth_pb2
 
 from cli.session import open_session
 from cli.table import PRODUCTS, STATES, account_rows, show
+from gatebeyz.auth.v1 import auth_pb2
 from laptop.operator_client import OperatorClient
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")

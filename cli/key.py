@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from gatebeyz.auth.v1 import auth_pb2
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from cli.session import open_session
 from cli.table import key_rows, show
+from gatebeyz.auth.v1 import auth_pb2
 from laptop.operator_client import OperatorClient
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")

@@ -8,10 +8,11 @@ from datetime import UTC
 from typing import Any
 
 import click
-from gatebeyz.auth.v1 import auth_pb2
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
+
+from gatebeyz.auth.v1 import auth_pb2
 
 PRODUCTS = {"api": auth_pb2.PRODUCT_API, "credits": auth_pb2.PRODUCT_CREDITS}
 STATES = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -57,7 +58,7 @@ class NameTable:
     """The upstream's name for each of a request's tools, and the way back.
 
     Plain names keep themselves whatever the order; a changed name that would meet one of them,
-    or another changed one, is hashed. ``wraps_custom`` says that free-form tools travel as functions.
+    or another changed one, is hashed. ``wraps_custom``: free-form tools travel as functions.
     """
 
     __slots__ = ("_limit", "_names", "_taken", "_wraps_custom", "aliases")
@@ -119,38 +120,40 @@ class CallIds:
     occurrence, and its results go to the calls that wait for one, oldest first.
     """
 
-    __slots__ = ("_seen", "_used", "_waiting")
+    __slots__ = ("_by_original", "_seen", "_used", "_waiting")
 
     def __init__(self) -> None:
         self._seen: dict[str, int] = {}
         self._used: set[str] = set()
-        self._waiting: list[tuple[str, str]] = []
+        self._by_original: dict[str, deque[str]] = {}
+        self._waiting: dict[str, None] = {}
 
     def add_call(self, call_id: str) -> str:
         """The id to send for a call."""
-        plain = safe_id(call_id)
-        count = self._seen.get(plain, 0) + 1
-        chosen = plain
-        while chosen in self._used or (count > 1 and chosen == plain):
-            count = max(count, 2)
+        chosen = plain = safe_id(call_id)
+        count = self._seen.get(plain, 1)
+        while chosen in self._used:
+            count += 1
             suffix = f"_{count}"
             chosen = plain[: ID_LIMIT - len(suffix)] + suffix
-            count += chosen in self._used
         self._seen[plain] = count
         self._used.add(chosen)
-        self._waiting.append((call_id, chosen))
+        self._by_original.setdefault(call_id, deque()).append(chosen)
+        self._waiting[chosen] = None
         return chosen
 
     def add_result(self, call_id: str) -> str | None:
         """The id to send for a result; None where no call waits for it."""
-        for place, (original, chosen) in enumerate(self._waiting):
-            if original == call_id:
-                del self._waiting[place]
-                return chosen
-        return None
+        queue = self._by_original.get(call_id)
+        if not queue:
+            return None
+        chosen = queue.popleft()
+        del self._waiting[chosen]
+        return chosen
 
     def close_turn(self) -> list[str]:
         """The calls nobody answered, in order; they wait no longer."""
-        unanswered = [chosen for _, chosen in self._waiting]
+        unanswered = list(self._waiting)
         self._waiting.clear()
+        self._by_original.clear()
         return unanswered

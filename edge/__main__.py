@@ -6,9 +6,6 @@ import asyncio
 import secrets
 
 import uvicorn
-from gatebeyz.auth.v1 import auth_pb2
-from gatebeyz.counter.v1 import counter_pb2_grpc
-from gatebeyz.inference.v1 import inference_pb2_grpc
 
 from admission.lease import LeaseHolder
 from edge.admittance import Admittance
@@ -16,6 +13,9 @@ from edge.app import Stubs, create_app
 from edge.config import Config
 from edge.listener import listener, serve_all
 from edge.readiness import Readiness
+from gatebeyz.auth.v1 import auth_pb2
+from gatebeyz.counter.v1 import counter_pb2_grpc
+from gatebeyz.inference.v1 import inference_pb2_grpc
 from runtime.catalog import load_catalog
 from runtime.channels import open_channel
 from runtime.config import main_config

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gatebeyz.auth.v1 import auth_pb2
 from starlette.types import Scope
 
 from admission.credential import digest
 from admission.lease import Lease, LeaseHolder
 from dialects.dialect import Peek
 from edge.credential import key_of
+from gatebeyz.auth.v1 import auth_pb2
 from runtime.catalog import Catalog, Model
 from runtime.config import SecretText
 from runtime.faults import Reason, ServiceFault

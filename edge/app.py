@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dialects.registry import DIALECTS
-from gatebeyz.auth.v1 import auth_pb2
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,12 +16,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dialects.errors import Fault, FaultClass
+from dialects.registry import DIALECTS
 from edge.admittance import Admittance
 from edge.faults import send_fault
 from edge.identity import new_request_id
 from edge.surfaces.count_tokens import CountTokensSurface
 from edge.surfaces.inference import InferenceSurface
 from edge.surfaces.models import ModelsSurface
+from gatebeyz.auth.v1 import auth_pb2
 
 _OPENAI_PATHS: Final = ("/v1/chat/completions", "/v1/responses")
 MAX_HEADERS: Final = 100

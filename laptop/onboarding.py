@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from gatebeyz.auth.v1 import auth_pb2
-
 from laptop.catalog import PLAN
 from laptop.operator_client import OperatorClient
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc.aio
-from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
 
+from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
 from runtime.channels import open_channel
 from runtime.config import SecretText
 from runtime.faults import fault_of

@@ -10,18 +10,18 @@ from typing import Any, Final
 
 import grpc.aio
 import orjson
-from dialects.registry import DIALECTS
-from gatebeyz.counter.v1 import counter_pb2
-from gatebeyz.inference.v1 import inference_pb2
 from starlette.types import Receive, Scope, Send
 
 from admission.lease import Lease
 from dialects.dialect import Peek
 from dialects.errors import Fault, FaultClass, RemoteDialectError
+from dialects.registry import DIALECTS
 from edge.admittance import Admittance
 from edge.body import ClientGoneError, parse_body, read_body
 from edge.faults import public_fault, send_fault, send_json
 from edge.surfaces.inference import FORWARDED, Request, begin, log_request
+from gatebeyz.counter.v1 import counter_pb2
+from gatebeyz.inference.v1 import inference_pb2
 from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.logs import get_logger
 

@@ -16,7 +16,6 @@ from typing import Any, Final
 
 import grpc.aio
 import orjson
-from gatebeyz.inference.v1 import inference_pb2
 from starlette.types import Receive, Scope, Send
 
 from dialects.dialect import Dialect, Peek
@@ -26,6 +25,7 @@ from edge.body import ClientGoneError, parse_body, read_body
 from edge.event_stream import EventStream, OversizedFrameError
 from edge.faults import public_fault, send_fault, send_json
 from edge.identity import new_request_id
+from gatebeyz.inference.v1 import inference_pb2
 from runtime.faults import ServiceFault, fault_of
 from runtime.logs import get_logger
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 
 import orjson
-from dialects.registry import DIALECTS
 from starlette.types import Receive, Scope, Send
 
+from dialects.registry import DIALECTS
 from edge.admittance import Admittance
 from edge.faults import public_fault, send_fault, send_json
 from edge.surfaces.inference import begin, log_request

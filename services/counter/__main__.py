@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import grpc.aio
-from gatebeyz.counter.v1 import counter_pb2, counter_pb2_grpc
 from prometheus_client import Gauge, start_http_server
 
+from gatebeyz.counter.v1 import counter_pb2, counter_pb2_grpc
 from runtime import logs
 from runtime.config import main_config
 from runtime.interceptors import ServiceTokenInterceptor

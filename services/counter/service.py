@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from gatebeyz.counter.v1 import counter_pb2, counter_pb2_grpc
 from gatebeyz.inference.v1 import inference_pb2
-
 from runtime.faults import Reason, ServiceFault
 from services.counter.job import Advanced, Counted, Failed, Item, Job, Report
 from services.counter.pool import Pool

@@ -17,12 +17,12 @@ from gatebeyz.inference.v1 import inference_pb2
 
 from dialects.usage import Usage
 from runtime.catalog import Catalog, Route
-from runtime.faults import Reason, ServiceFault
+from runtime.faults import ServiceFault
 from runtime.logs import get_logger
 from services.relay.answer import Answer, End
 from services.relay.exchange import Closed, Dialer
 from services.relay.order import Order
-from services.relay.revocation import Registry
+from services.relay.revocation import REVOKED, Registry
 from services.relay.route import Attempt, Result, first_answer
 from services.relay.settlement import Outbox
 
@@ -76,7 +76,7 @@ class Generation:
             if not self._ticket.reason:
                 raise
             self._end = inference_pb2.END_REVOKED
-            raise ServiceFault(Reason.REVOKED, "The key was revoked.") from None
+            raise REVOKED from None
         except ServiceFault:
             self._end = inference_pb2.END_UPSTREAM_ERROR
             raise

@@ -2,11 +2,16 @@
 
 Nothing cancels an RPC's own task (its client would hang, grpc/grpc#29248). A revocation closes
 the *upstream* of each running exchange; the reader wakes with ``Closed`` and ends its RPC itself.
+
+A grant that was signed before its key was revoked may still be on its way, so revocations are
+remembered for as long as such a grant lives. When it was signed follows from when it expires.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -18,9 +23,11 @@ from runtime.faults import Reason, ServiceFault
 from runtime.grants import Grant
 from runtime.logs import get_logger
 
+GRANT_LIFE_S: Final = 30.0  # as the auth service signs them; shorter where the key expires
 SILENCE_S: Final = 3.0  # heartbeats come each second
 TRUST_S: Final = 5.0  # what a grant is worth while nobody tells of revocations
 BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0)
+REVOKED: Final = ServiceFault(Reason.REVOKED, "The key was revoked.")
 
 
 class Closable(Protocol):
@@ -58,9 +65,11 @@ class Ticket:
 
 
 class Registry:
-    """Every running RPC by key and by account."""
+    """Every running RPC by key and by account. ``now`` gives seconds since the epoch."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._revoked_at: dict[str, float] = {}
         self._by_key: defaultdict[str, set[Ticket]] = defaultdict(set)
         self._by_account: defaultdict[str, set[Ticket]] = defaultdict(set)
 
@@ -68,7 +77,11 @@ class Registry:
         return sum(map(len, self._by_key.values()))
 
     def enter(self, grant: Grant) -> Ticket:
-        """A ticket; give it back with ``leave``."""
+        """A ticket; give it back with ``leave``. ServiceFault REVOKED for an overtaken grant."""
+        signed_at = grant.expires_at - GRANT_LIFE_S
+        for name in (grant.key_id, grant.account_id):
+            if signed_at <= self._revoked_at.get(name, -math.inf):
+                raise REVOKED
         ticket = Ticket(grant.account_id, grant.key_id)
         self._by_key[ticket.key_id].add(ticket)
         self._by_account[ticket.account_id].add(ticket)
@@ -88,10 +101,16 @@ class Registry:
     def revoke(self, key_id: str, account_id: str, reason: str) -> int:
         """Close what runs for a key, or for an account where no key is named; give their number."""
         index, name = (self._by_key, key_id) if key_id else (self._by_account, account_id)
+        self._remember(name)
         tickets = list(index.get(name, ()))
         for ticket in tickets:
             ticket.revoke(reason)
         return len(tickets)
+
+    def _remember(self, name: str) -> None:
+        now = self._now()
+        kept = {n: at for n, at in self._revoked_at.items() if now - at < 2 * GRANT_LIFE_S}
+        self._revoked_at = {**kept, name: now}
 
 
 class RevocationWatch:
@@ -103,7 +122,7 @@ class RevocationWatch:
 
     def __init__(
         self,
-        stub: auth_pb2_grpc.AuthServiceAsyncStub,
+        stub: auth_pb2_grpc.AuthServiceStub,
         registry: Registry,
         *,
         now: Callable[[], float],
@@ -122,9 +141,10 @@ class RevocationWatch:
         """Whether a revocation of TRUST_S ago would be known."""
         return self._now() - self._heard_at < TRUST_S
 
-    def check_fresh(self) -> None:
-        """Raises ServiceFault OVERLOADED while revocations cannot be followed."""
-        if not self.is_fresh:
+    def check_fresh(self, grant: Grant, now: float) -> None:
+        """ServiceFault OVERLOADED for an older grant while revocations cannot be followed."""
+        is_recent = grant.expires_at - GRANT_LIFE_S > now - TRUST_S
+        if not is_recent and not self.is_fresh:
             message = "The gateway cannot check keys for the moment. Try again."
             raise ServiceFault(Reason.OVERLOADED, message, retry_after_s=1.0)
 

@@ -45,8 +45,9 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
     ) -> AsyncIterator[inference_pb2.GenerateResponse]:
         """See inference.proto."""
         parts = self._parts
-        grant = parts.signer.verify(request.grant, parts.now())
-        parts.watch.check_fresh()
+        now = parts.now()
+        grant = parts.signer.verify(request.grant, now)
+        parts.watch.check_fresh(grant, now)
         catalog = parts.catalog()
         order = check_order(request, grant, catalog, parts.dialects)
         generation = Generation(order, catalog, parts.dialer, parts.registry, parts.outbox)

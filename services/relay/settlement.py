@@ -33,7 +33,7 @@ _REFUSED: Final = frozenset(
 )
 
 
-def sender(stub: auth_pb2_grpc.AuthServiceAsyncStub) -> Send:
+def sender(stub: auth_pb2_grpc.AuthServiceStub) -> Send:
     """Settlements by AuthService.Settle."""
 
     async def send(batch: Sequence[auth_pb2.Settlement]) -> None:

@@ -1,0 +1,20 @@
+"""What the translator reads from its environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.config import SecretText, setting
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Read by ``runtime.config.load_config``."""
+
+    catalog: Path = setting("GATEBEYZ_CATALOG", help="the YAML of upstreams and models")
+    service_token: SecretText = setting("GATEBEYZ_SERVICE_TOKEN", help="shared by our services")
+    relay: str = setting("GATEBEYZ_RELAY_TARGET", default="127.0.0.1:7404")
+    counter: str = setting("GATEBEYZ_COUNTER_TARGET", default="127.0.0.1:7402")
+    listen: str = setting("GATEBEYZ_TRANSLATOR_LISTEN", default="127.0.0.1:7403")
+    drain_s: float = setting("GATEBEYZ_DRAIN_S", default=60.0)

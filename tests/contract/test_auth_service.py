@@ -1,0 +1,228 @@
+"""The auth services over a real channel and a real store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import grpc.aio
+import pytest
+
+from admission.credential import digest, looks_valid, mask
+from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
+from gatebeyz.inference.v1 import inference_pb2
+from runtime.config import SecretText
+from runtime.faults import Reason, ServiceFault, fault_of
+from runtime.grants import Signer
+from runtime.interceptors import FaultInterceptor
+from services.auth.lease import LeaseRegistry
+from services.auth.management import AccountService, KeyService, OperatorGate
+from services.auth.revocation import ChangeLog
+from services.auth.service import AuthService
+from services.auth.store import Store
+
+PEPPER = "pepper-of-the-contract-tests"
+OPERATOR = "operator-token-of-the-tests"
+SIGNER = Signer({"k1": b"x" * 32})
+
+
+@dataclass
+class Replica:
+    """One auth process, as its callers see it."""
+
+    auth: auth_pb2_grpc.AuthServiceAsyncStub
+    keys: auth_pb2_grpc.KeyServiceAsyncStub
+    accounts: auth_pb2_grpc.AccountServiceAsyncStub
+    leases: LeaseRegistry
+    store: Store
+    log: ChangeLog
+
+
+METADATA = (("authorization", f"Bearer {OPERATOR}"),)
+
+
+@asynccontextmanager
+async def serving(url: str) -> AsyncIterator[Replica]:
+    store = Store(url)
+    log = ChangeLog(store, grace_s=30.0)
+    leases = LeaseRegistry(store, log, SIGNER, grace_s=30.0)
+    gate = OperatorGate(SecretText(OPERATOR))
+    server = grpc.aio.server(interceptors=[FaultInterceptor()])
+    auth_pb2_grpc.add_AuthServiceServicer_to_server(AuthService(store, leases, log), server)
+    auth_pb2_grpc.add_KeyServiceServicer_to_server(
+        KeyService(store, gate, SecretText(PEPPER)), server
+    )
+    auth_pb2_grpc.add_AccountServiceServicer_to_server(AccountService(store, gate), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    follower = asyncio.create_task(log.follow())
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield Replica(
+            auth_pb2_grpc.AuthServiceStub(channel),
+            auth_pb2_grpc.KeyServiceStub(channel),
+            auth_pb2_grpc.AccountServiceStub(channel),
+            leases,
+            store,
+            log,
+        )
+    leases.close()
+    log.close()
+    await server.stop(0.2)
+    follower.cancel()
+    await asyncio.gather(follower, return_exceptions=True)
+    await store.close()
+
+
+@pytest.fixture
+async def replica(redis_url: str) -> AsyncIterator[Replica]:
+    async with serving(redis_url) as one:
+        yield one
+
+
+async def create_account(replica: Replica, **fields: object) -> auth_pb2.Account:
+    request = auth_pb2.CreateAccountRequest(
+        **{"name": "Ada", "product": auth_pb2.PRODUCT_API, "plan": "pro"} | fields  # type: ignore[arg-type]
+    )
+    answer = await replica.accounts.CreateAccount(request, metadata=METADATA)
+    return answer.account
+
+
+async def create_key(replica: Replica, account_id: str) -> auth_pb2.CreateKeyResponse:
+    request = auth_pb2.CreateKeyRequest(account_id=account_id, label="laptop")
+    return await replica.keys.CreateKey(request, metadata=METADATA)
+
+
+def open_lease(
+    replica: Replica, secret: str, *, product: int = auth_pb2.PRODUCT_API, holder: str = "edge-1"
+) -> grpc.aio.UnaryStreamCall[auth_pb2.LeaseRequest, auth_pb2.LeaseResponse]:
+    return replica.auth.Lease(
+        auth_pb2.LeaseRequest(
+            key_digest=digest(secret, PEPPER.encode()),
+            product=auth_pb2.Product.ValueType(product),
+            holder_id=holder,
+        )
+    )
+
+
+async def refused(call: object) -> ServiceFault:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await (call.read() if hasattr(call, "read") else call)  # type: ignore[misc]
+    return fault_of(raised.value)
+
+
+async def read_until(call: object, kind: str, limit_s: float = 3.0) -> auth_pb2.LeaseResponse:
+    async with asyncio.timeout(limit_s):
+        while True:
+            answer: auth_pb2.LeaseResponse = await call.read()  # type: ignore[attr-defined]
+            if answer.WhichOneof("event") == kind:
+                return answer
+
+
+async def test_a_lease_tells_who_the_key_is(replica: Replica) -> None:
+    account = await create_account(replica, models=["claude-*"], thinking=True)
+    created = await create_key(replica, account.account_id)
+    call = open_lease(replica, created.secret)
+    granted = (await call.read()).granted
+    grant = SIGNER.verify(granted.grant, 0.0)
+    assert granted.policy.account_id == grant.account_id == account.account_id
+    assert granted.policy.key_id == grant.key_id == created.key.key_id
+    assert grant.models == ("claude-*",)
+    assert grant.thinking
+    assert (await call.read()).renewed.grant == granted.grant
+    call.cancel()
+
+
+async def test_a_key_is_shown_once_and_masked_afterwards(replica: Replica) -> None:
+    account = await create_account(replica)
+    created = await create_key(replica, account.account_id)
+    assert looks_valid(created.secret)
+    listed = await replica.keys.ListKeys(
+        auth_pb2.ListKeysRequest(account_id=account.account_id), metadata=METADATA
+    )
+    assert [key.masked for key in listed.keys] == [mask(created.secret)]
+    assert created.secret not in str(listed)
+
+
+async def test_unknown_keys_and_wrong_products_are_refused(replica: Replica) -> None:
+    account = await create_account(replica)
+    created = await create_key(replica, account.account_id)
+    assert (await refused(open_lease(replica, "sk-gb-nothing"))).reason is Reason.KEY_UNKNOWN
+    wrong = open_lease(replica, created.secret, product=auth_pb2.PRODUCT_CREDITS)
+    assert (await refused(wrong)).reason is Reason.WRONG_PRODUCT
+
+
+@pytest.mark.parametrize("metadata", [None, (("authorization", "Bearer no"),)])
+async def test_only_operators_manage(replica: Replica, metadata: object) -> None:
+    calls = [
+        replica.accounts.ListAccounts(auth_pb2.ListAccountsRequest(), metadata=metadata),
+        replica.keys.RevokeKey(auth_pb2.RevokeKeyRequest(), metadata=metadata),
+    ]
+    for call in calls:
+        assert (await refused(call)).reason is Reason.NOT_AN_OPERATOR
+
+
+async def test_a_revocation_reaches_leases_and_watchers_of_every_replica(redis_url: str) -> None:
+    async with serving(redis_url) as one, serving(redis_url) as other:
+        account = await create_account(one)
+        created = await create_key(one, account.account_id)
+        lease = open_lease(other, created.secret)
+        await lease.read()
+        watch = other.auth.WatchRevocations(auth_pb2.WatchRevocationsRequest())
+        first = await watch.read()
+        await one.keys.RevokeKey(
+            auth_pb2.RevokeKeyRequest(key_id=created.key.key_id), metadata=METADATA
+        )
+        revoked = (await read_until(lease, "revoked", 1.0)).revoked
+        assert revoked.reason == "KEY_REVOKED"
+        heard = await watch.read()
+        assert heard.revocation.key_id == created.key.key_id
+        watch.cancel()
+
+        resumed = one.auth.WatchRevocations(auth_pb2.WatchRevocationsRequest(after=first.sequence))
+        assert (await resumed.read()).sequence == first.sequence
+        assert await resumed.read() == heard
+        resumed.cancel()
+        assert (await refused(open_lease(one, created.secret))).reason is Reason.KEY_REVOKED
+
+
+def settlement(request_id: str, output: int = 10, **fields: object) -> auth_pb2.Settlement:
+    estimated = bool(fields.pop("estimated", False))
+    message = auth_pb2.Settlement(
+        request_id=request_id,
+        account_id="acc_1",
+        key_id="key_1",
+        model="claude-x",
+        upstream="demo",
+        upstream_model="claude-x",
+        usage=inference_pb2.Usage(input_tokens=5, output_tokens=output, estimated=estimated),
+        end=inference_pb2.END_COMPLETE,
+        total_ms=12,
+        attempts=1,
+    )
+    message.started_at.FromMilliseconds(1_700_000_000_000)
+    return message
+
+
+async def settle(replica: Replica, *settlements: auth_pb2.Settlement) -> int:
+    answer = await replica.auth.Settle(auth_pb2.SettleRequest(settlements=settlements))
+    return answer.recorded
+
+
+async def test_a_settlement_counts_once(replica: Replica) -> None:
+    assert await settle(replica, settlement("r1"), settlement("r2"), settlement("r1")) == 2
+    assert await settle(replica, settlement("r1"), settlement("r3")) == 1
+    usage = await replica.store.read_usage("acc_1", "20231114")
+    assert usage["requests"] == 3
+    assert usage["output_tokens"] == usage["model/claude-x/output_tokens"] == 30
+    assert usage["key/key_1/input_tokens"] == 15
+
+
+async def test_an_exact_settlement_replaces_an_estimate_in_any_order(replica: Replica) -> None:
+    guess, exact = settlement("r1", 99, estimated=True), settlement("r1", 10)
+    assert await settle(replica, guess) == 1
+    assert await settle(replica, exact) == 0
+    assert await settle(replica, guess) == 0
+    usage = await replica.store.read_usage("acc_1", "20231114")
+    assert (usage["requests"], usage["output_tokens"]) == (1, 10)
