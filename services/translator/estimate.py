@@ -7,6 +7,7 @@ from typing import Any, Final
 import grpc.aio
 
 from gatebeyz.counter.v1 import counter_pb2
+from gatebeyz.inference.v1 import inference_pb2
 
 TIMEOUT_S: Final = 0.3
 
@@ -17,7 +18,7 @@ class InputEstimate:
     def __init__(self, counter: Any) -> None:
         self._counter = counter
 
-    async def count(self, body: bytes, dialect: int, model: str) -> int:
+    async def count(self, body: bytes, dialect: inference_pb2.Dialect, model: str) -> int:
         """The body's tokens; a rough share of its bytes where the counter does not answer."""
         item = counter_pb2.CountItem(model=model, body=body, dialect=dialect)
         request = counter_pb2.CountTokensRequest(items=[item])

@@ -16,7 +16,7 @@ from typing import Any, Final
 import grpc.aio
 import orjson
 
-from dialects.bridge import CarriedRequest, StreamBridge, carry_answer, carry_request, fold
+from dialects.bridge import AnswerFold, CarriedRequest, StreamBridge, carry_answer, carry_request
 from dialects.capabilities import capabilities_of
 from dialects.dialect import AnswerContext, Dialect, EncodeContext
 from dialects.errors import Fault, FaultClass, RemoteDialectError
@@ -50,7 +50,7 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
     ) -> AsyncIterator[Generated]:
         """See inference.proto."""
         source = dialect_named(request.dialect)
-        body = _parse(request.body)
+        body = parse_object(request.body)
         groups = self._groups(request)
         for place, group in enumerate(groups):
             exchange = Exchange(self._relay, source, group, request)
@@ -92,7 +92,6 @@ class Exchange:
         self._request = request
         self._input: int | None = None
         self._body = b""
-        self._parsed: dict[str, Any] = {}
         self._carried: CarriedRequest | None = None
         self.is_refused = False
 
@@ -105,8 +104,7 @@ class Exchange:
                 self._source, self._target, body, context, strict=self._request.strict
             )
         except RemoteDialectError as error:
-            raise _refusal(error.fault) from None
-        self._parsed = body
+            raise refusal_of(error.fault) from None
         self._carried = carried
         self._body = orjson.dumps(carried.body)
 
@@ -180,7 +178,7 @@ class Exchange:
         body, outcome = await _rest(first, call)
         context = self._context()
         try:
-            answer = carry_answer(self._source, self._target, orjson.loads(body), context)
+            answer = carry_answer(self._target, self._source, orjson.loads(body), context)
         except (RemoteDialectError, orjson.JSONDecodeError):
             raise ServiceFault(
                 Reason.UPSTREAM_ERROR, "The upstream's answer could not be read."
@@ -188,36 +186,41 @@ class Exchange:
         return self._message(first.head, 200, orjson.dumps(answer), outcome)
 
     async def _folded(self, first: Generated, call: Any) -> Generated:
-        reader = self._target.reader()
-        body, outcome = await _rest(first, call)
-        reader.receive_data(body)
-        reader.close()
+        folding = AnswerFold(self._target, self._source, self._context())
+        outcome = inference_pb2.Outcome()
+        answer = first
+        while answer is not grpc.aio.EOF and not folding.is_cut:
+            folding.receive_data(answer.chunk)
+            if answer.HasField("outcome"):
+                outcome = answer.outcome
+            answer = await call.read()
         try:
-            answer = fold(self._source, reader, self._context())
+            body = folding.close()
         except RemoteDialectError as error:
             status, rendered = self._source.render_fault(error.fault, self._request.request_id)
+            outcome.end = inference_pb2.END_UPSTREAM_ERROR
             return self._message(first.head, status, orjson.dumps(rendered), outcome)
-        return self._message(first.head, 200, orjson.dumps(answer), outcome)
+        return self._message(first.head, 200, orjson.dumps(body), outcome)
 
     async def _stream(self, first: Generated, call: Any) -> AsyncIterator[Generated]:
         context = self._context()
-        bridge = StreamBridge(self._target.reader(), self._source.writer(context))
-        head = first.head
-        head.headers["content-type"] = "text/event-stream; charset=utf-8"
-        outcome = None
+        bridge = StreamBridge(self._target.reader(), self._source.writer(context), context.stops)
+        head: inference_pb2.Head | None = first.head
+        first.head.headers["content-type"] = "text/event-stream; charset=utf-8"
+        outcome = inference_pb2.Outcome()
         answer = first
-        while answer is not grpc.aio.EOF:
+        while answer is not grpc.aio.EOF and not bridge.is_cut:
             data = bridge.receive_data(answer.chunk) if answer.chunk else b""
             if answer.HasField("outcome"):
                 outcome = answer.outcome
             if data or head is not None:
-                yield Generated(head=head, chunk=data) if head else Generated(chunk=data)
+                yield Generated(head=head, chunk=data)
                 head = None
             answer = await call.read()
-        outcome = outcome or inference_pb2.Outcome()
-        # The bridge has said in the client's dialect how the stream ended, broken or not.
         rest = bridge.close()
-        outcome.end = outcome.end if bridge.is_complete else inference_pb2.END_UPSTREAM_ERROR
+        # Whatever befell the upstream, the bridge has ended the stream in the client's dialect.
+        done = bridge.finished and bridge.failed is None
+        outcome.end = inference_pb2.END_COMPLETE if done else inference_pb2.END_UPSTREAM_ERROR
         yield Generated(chunk=rest, outcome=outcome, complete=True)
 
     def _message(
@@ -229,17 +232,19 @@ class Exchange:
 
     def _context(self) -> AnswerContext:
         assert self._carried is not None
-        return self._carried.answer_context(
-            model=self._request.shown_model or self._request.model,
-            request_id=self._request.request_id,
-            now=int(time.time()),
-            new_id=lambda: secrets.token_hex(12),
-            input_estimate=self._input,
-            request=self._parsed,
+        return AnswerContext(
+            **{
+                **self._carried.answer_context_fields,
+                "model": self._request.shown_model or self._request.model,
+                "request_id": self._request.request_id,
+                "now": int(time.time()),
+                "new_id": lambda: secrets.token_hex(12),
+                "input_estimate": self._input,
+            }
         )
 
 
-def dialect_named(value: int) -> Dialect:
+def dialect_named(value: inference_pb2.Dialect) -> Dialect:
     """The dialect of a proto value; INVALID_REQUEST where it is none."""
     name = NAMES.get(value)
     if name is None:
@@ -247,7 +252,7 @@ def dialect_named(value: int) -> Dialect:
     return DIALECTS[name]
 
 
-def _parse(body: bytes) -> dict[str, Any]:
+def parse_object(body: bytes) -> dict[str, Any]:
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -257,7 +262,7 @@ def _parse(body: bytes) -> dict[str, Any]:
     return parsed
 
 
-def _refusal(fault: Fault) -> ServiceFault:
+def refusal_of(fault: Fault) -> ServiceFault:
     is_feature = fault.kind is FaultClass.UNSUPPORTED_FEATURE
     reason = Reason.UNSUPPORTED_FEATURE if is_feature else Reason.INVALID_REQUEST
     metadata = {"param": fault.param} if fault.param else {}

@@ -14,7 +14,7 @@ from dialects.dialect import AnswerContext, EncodeContext
 from dialects.errors import RemoteDialectError
 from gatebeyz.translation.v1 import translation_pb2, translation_pb2_grpc
 from runtime.faults import Reason, ServiceFault
-from services.translator.service import _parse, _refusal, dialect_named
+from services.translator.service import dialect_named, parse_object, refusal_of
 
 
 class TranslationService(translation_pb2_grpc.TranslationServiceServicer):
@@ -28,10 +28,10 @@ class TranslationService(translation_pb2_grpc.TranslationServiceServicer):
         where = EncodeContext(model=request.model, capabilities=capabilities_of(request.model))
         try:
             carried = carry_request(
-                source, target, _parse(request.body), where, strict=request.strict
+                source, target, parse_object(request.body), where, strict=request.strict
             )
         except RemoteDialectError as error:
-            raise _refusal(error.fault) from None
+            raise refusal_of(error.fault) from None
         return translation_pb2.TranslateRequestResponse(
             body=orjson.dumps(carried.body), warnings=carried.warnings
         )
@@ -53,10 +53,10 @@ class TranslationService(translation_pb2_grpc.TranslationServiceServicer):
             request_id=request_id,
             now=int(time.time()),
             new_id=lambda: secrets.token_hex(12),
-            request=_parse(request.request) if request.request else {},
+            request=parse_object(request.request) if request.request else {},
         )
         try:
-            answer = carry_answer(target, source, _parse(request.body), answer_context)
+            answer = carry_answer(source, target, parse_object(request.body), answer_context)
         except RemoteDialectError as error:
             raise ServiceFault(Reason.INVALID_REQUEST, error.fault.message) from None
         return translation_pb2.TranslateResponseResponse(body=orjson.dumps(answer), status=200)
