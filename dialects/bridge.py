@@ -1,0 +1,222 @@
+"""One request, one answer and one stream carried from dialect to dialect through the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dialects.conversation import Conversation
+from dialects.dialect import AnswerContext, Dialect, EncodeContext, Reader, Writer
+from dialects.errors import Fault, RemoteDialectError, refuse_feature
+from dialects.events import (
+    BlockDelta,
+    BlockOpen,
+    End,
+    Event,
+    Failure,
+    NeedData,
+    Start,
+    UsageReport,
+)
+from dialects.stop import StopCutter
+from dialects.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedRequest:
+    """A request in the upstream's dialect.
+
+    ``warnings`` are "field=what" words for ``x-gatebeyz-warnings``. ``answer_context_fields`` are
+    the fields of :class:`AnswerContext` that the request decides; the caller adds its own
+    (request_id, now, new_id, input_estimate, seal).
+    """
+
+    body: dict[str, Any]
+    warnings: list[str]
+    answer_context_fields: dict[str, Any]
+
+
+def carry_request(
+    source: Dialect,
+    target: Dialect,
+    body: dict[str, Any],
+    context: EncodeContext,
+    strict: bool = False,
+) -> CarriedRequest:
+    """Translate one request body; ``context`` is filled on the way.
+
+    RemoteDialectError where the request is wrong or cannot be carried; with ``strict`` also where
+    anything would be changed or left out.
+    """
+    conversation = source.decode_request(body)
+    encoded = target.encode_request(conversation, context)
+    if strict and conversation.warnings:
+        field, _, what = conversation.warnings[0].partition("=")
+        raise refuse_feature(f"would be {what} on the way to this model", field)
+    return CarriedRequest(
+        body=encoded,
+        warnings=list(conversation.warnings),
+        answer_context_fields=_answer_fields(conversation, context, body),
+    )
+
+
+def _answer_fields(
+    conversation: Conversation, context: EncodeContext, body: dict[str, Any]
+) -> dict[str, Any]:
+    return {
+        "model": conversation.model,
+        "include_usage": conversation.include_usage,
+        "include_encrypted": conversation.reasoning.keep_encrypted,
+        "stops": list(context.stops),
+        "tools": dict(context.tools),
+        "request": body,
+    }
+
+
+class _Flow:
+    """Events of one answer on their way, with what was seen of them."""
+
+    def __init__(self, reader: Reader, stops: Sequence[str]) -> None:
+        self._reader = reader
+        self._cutter = StopCutter(stops) if stops else None
+        self.usage = Usage()
+        self.failure: Fault | None = None
+        self.is_finished = False
+        self.has_content = False
+
+    def receive_data(self, data: bytes) -> Iterator[Event]:
+        self._reader.receive_data(data)
+        return self._drain()
+
+    def close(self) -> Iterator[Event]:
+        self._reader.close()
+        return self._drain()
+
+    @property
+    def is_cut(self) -> bool:
+        return self._cutter is not None and self._cutter.is_cut
+
+    def _drain(self) -> Iterator[Event]:
+        while not isinstance(event := self._reader.next_event(), NeedData):
+            self._note_usage(event)
+            passed = (event,) if self._cutter is None else self._cutter.pass_event(event)
+            for shown in passed:
+                self._note(shown)
+                yield shown
+
+    def _note_usage(self, event: Event) -> None:
+        if isinstance(event, (Start, UsageReport)):
+            self.usage = self.usage.merge(event.usage)
+
+    def _note(self, event: Event) -> None:
+        match event:
+            case BlockOpen() | BlockDelta():
+                self.has_content = True
+            case End():
+                self.is_finished = True
+            case Failure():
+                self.failure = event.fault
+
+
+class StreamBridge:
+    """An upstream's stream in, the client's stream out.
+
+    ``usage`` is what the upstream reported so far, for the ledger: never the translated numbers.
+    ``finished`` and ``failed`` tell how the stream ended; ``is_cut`` that an emulated stop
+    sequence ended it and the upstream is to be closed.
+    """
+
+    def __init__(self, reader: Reader, writer: Writer, stops: Sequence[str] = ()) -> None:
+        self._flow = _Flow(reader, stops)
+        self._writer = writer
+
+    def receive_data(self, data: bytes) -> bytes:
+        """The client's bytes for the upstream's; b"" while there are none."""
+        return b"".join(map(self._writer.send, self._flow.receive_data(data)))
+
+    def close(self) -> bytes:
+        """The upstream closed; a stream without its end becomes a failure in the client's terms."""
+        return b"".join(map(self._writer.send, self._flow.close()))
+
+    @property
+    def usage(self) -> Usage:
+        return self._flow.usage
+
+    @property
+    def finished(self) -> bool:
+        return self._flow.is_finished
+
+    @property
+    def failed(self) -> Fault | None:
+        return self._flow.failure
+
+    @property
+    def is_cut(self) -> bool:
+        return self._flow.is_cut
+
+    @property
+    def has_content(self) -> bool:
+        """Whether the answer itself began: failing over is safe only before."""
+        return self._flow.has_content
+
+
+class AnswerFold:
+    """An upstream's stream in, the client's whole answer out: for clients that do not stream."""
+
+    def __init__(self, source: Dialect, target: Dialect, context: AnswerContext) -> None:
+        self._flow = _Flow(source.reader(), context.stops)
+        self._target = target
+        self._context = context
+        self._events: list[Event] = []
+
+    def receive_data(self, data: bytes) -> None:
+        self._events += self._flow.receive_data(data)
+
+    def close(self) -> dict[str, Any]:
+        """The body; RemoteDialectError with the upstream's fault where the stream failed."""
+        self._events += self._flow.close()
+        if self._flow.failure is not None:
+            raise RemoteDialectError(self._flow.failure)
+        return self._target.write_answer(self._events, self._context)
+
+    @property
+    def usage(self) -> Usage:
+        return self._flow.usage
+
+    @property
+    def finished(self) -> bool:
+        return self._flow.is_finished
+
+    @property
+    def failed(self) -> Fault | None:
+        return self._flow.failure
+
+    @property
+    def is_cut(self) -> bool:
+        return self._flow.is_cut
+
+
+def fold(
+    source: Dialect, target: Dialect, chunks: Iterable[bytes], context: AnswerContext
+) -> dict[str, Any]:
+    """A recorded or collected stream as one body of the client's dialect."""
+    folding = AnswerFold(source, target, context)
+    for chunk in chunks:
+        folding.receive_data(chunk)
+    return folding.close()
+
+
+def carry_answer(
+    source: Dialect, target: Dialect, body: dict[str, Any], context: AnswerContext
+) -> dict[str, Any]:
+    """Translate one whole answer; RemoteDialectError where it tells an error."""
+    events: Iterable[Event] = source.read_answer(body)
+    if context.stops:
+        cutter = StopCutter(context.stops)
+        events = [shown for event in events for shown in cutter.pass_event(event)]
+    events = list(events)
+    for event in events:
+        if isinstance(event, Failure):
+            raise RemoteDialectError(event.fault)
+    return target.write_answer(events, context)
