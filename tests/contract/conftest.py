@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -98,12 +98,12 @@ def _shared_store() -> Iterator[StoreServer]:
 
 
 @pytest.fixture
-async def redis_url(_shared_store: StoreServer) -> AsyncIterator[str]:
+async def redis_url(_shared_store: StoreServer) -> str:
     """The URL of an empty store that answers."""
     client = redis.asyncio.Redis.from_url(_shared_store.url)
     await client.flushall()
     await client.aclose()
-    yield _shared_store.url
+    return _shared_store.url
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The holder side of a lease: credentials, allowance, and the doors that ask for them."""

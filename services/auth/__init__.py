@@ -1,0 +1,1 @@
+"""Keys, accounts, leases, limits and the record of use."""

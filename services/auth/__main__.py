@@ -1,0 +1,70 @@
+"""Composition root of the auth process: ``python -m services.auth [--check]``."""
+
+from __future__ import annotations
+
+import grpc.aio
+
+from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
+from runtime import logs
+from runtime.config import main_config
+from runtime.grants import Signer, parse_keys
+from runtime.interceptors import ServiceTokenInterceptor
+from runtime.serving import Process, run, serve
+from services.auth.config import AuthConfig
+from services.auth.lease import LeaseRegistry
+from services.auth.management import AccountService, KeyService, OperatorGate
+from services.auth.revocation import ChangeLog
+from services.auth.service import AuthService
+from services.auth.store import Store
+
+# Operators prove themselves with their own token, which the management services check.
+OPERATOR_SERVICES = ("/gatebeyz.auth.v1.KeyService/", "/gatebeyz.auth.v1.AccountService/")
+# Leases and watches never end by themselves; holders open new ones at once.
+DRAIN_S = 2.0
+
+
+async def serve_auth(config: AuthConfig) -> None:
+    """Serve until asked to stop."""
+    store = Store(config.redis_url)
+    log = ChangeLog(store, config.store_grace_s)
+    signer = Signer(parse_keys(config.grant_keys.reveal()))
+    leases = LeaseRegistry(store, log, signer, grace_s=config.store_grace_s)
+    gate = OperatorGate(config.operator_token)
+
+    def attach(server: grpc.aio.Server) -> None:
+        auth_pb2_grpc.add_AuthServiceServicer_to_server(AuthService(store, leases, log), server)
+        keys = KeyService(store, gate, config.pepper)
+        auth_pb2_grpc.add_KeyServiceServicer_to_server(keys, server)
+        auth_pb2_grpc.add_AccountServiceServicer_to_server(AccountService(store, gate), server)
+
+    async def drain() -> None:
+        leases.close()
+        log.close()
+        await store.close()
+
+    await serve(
+        Process(
+            name="auth",
+            listen=config.listen,
+            attach=attach,
+            service_names=[
+                service.full_name for service in auth_pb2.DESCRIPTOR.services_by_name.values()
+            ],
+            ready=store.is_ready,
+            background=[log.follow],
+            on_drain=drain,
+            drain_s=DRAIN_S,
+            interceptors=[ServiceTokenInterceptor(config.service_token, OPERATOR_SERVICES)],
+        )
+    )
+
+
+def main() -> None:
+    """Read the configuration and serve."""
+    config = main_config(AuthConfig)
+    logs.configure("auth")
+    run(lambda: serve_auth(config))
+
+
+if __name__ == "__main__":
+    main()

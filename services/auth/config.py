@@ -1,0 +1,31 @@
+"""The configuration of the auth process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runtime.config import SecretText, setting
+
+
+@dataclass(frozen=True, slots=True)
+class AuthConfig:
+    """Read from the environment by ``runtime.config.load_config``."""
+
+    pepper: SecretText = setting("GATEBEYZ_PEPPER", help="the pepper of key digests")
+    grant_keys: SecretText = setting(
+        "GATEBEYZ_GRANT_KEYS", help="kid:base64,… of at least 32 bytes; the first one signs"
+    )
+    operator_token: SecretText = setting(
+        "GATEBEYZ_OPERATOR_TOKEN",
+        help="the token operators call KeyService and AccountService with",
+    )
+    service_token: SecretText = setting(
+        "GATEBEYZ_SERVICE_TOKEN", help="the token our own processes call each other with"
+    )
+    listen: str = setting("GATEBEYZ_AUTH_LISTEN", default="127.0.0.1:7401")
+    redis_url: str = setting("REDIS_URL", default="redis://127.0.0.1:6379/0")
+    store_grace_s: float = setting(
+        "GATEBEYZ_STORE_GRACE_S",
+        default=30.0,
+        help="how long running leases go on while the store is away",
+    )

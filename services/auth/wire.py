@@ -1,0 +1,185 @@
+"""Proto messages ↔ the values of this service; no decisions."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from gatebeyz.auth.v1 import auth_pb2
+from gatebeyz.inference.v1 import inference_pb2
+from runtime.faults import Reason, ServiceFault
+from services.auth.account import Account, AccountState, Limits, Product
+from services.auth.key import Key
+from services.auth.lease import Granted, LeaseEvent, Policy, PolicyChanged, Renewed
+from services.auth.revocation import Change, ChangeKind
+from services.auth.settlement import Certainty, Settlement
+
+_PRODUCTS: Final = {
+    auth_pb2.PRODUCT_API: Product.API,
+    auth_pb2.PRODUCT_CREDITS: Product.CREDITS,
+}
+_PRODUCT_NUMBERS: Final = {product: number for number, product in _PRODUCTS.items()}
+_STATES: Final = {
+    auth_pb2.ACCOUNT_STATE_ACTIVE: AccountState.ACTIVE,
+    auth_pb2.ACCOUNT_STATE_UNDER_REVIEW: AccountState.UNDER_REVIEW,
+    auth_pb2.ACCOUNT_STATE_SUSPENDED: AccountState.SUSPENDED,
+    auth_pb2.ACCOUNT_STATE_EXPIRED: AccountState.EXPIRED,
+}
+_STATE_NUMBERS: Final = {state: number for number, state in _STATES.items()}
+
+
+def parse_product(number: auth_pb2.Product) -> Product:
+    """The product; INVALID_REQUEST for one that is not set or not known."""
+    product = _PRODUCTS.get(number)
+    if product is None:
+        raise ServiceFault(Reason.INVALID_REQUEST, "Name a product.")
+    return product
+
+
+def parse_state(number: auth_pb2.AccountState) -> AccountState:
+    """The state; INVALID_REQUEST for one that is not set or not known."""
+    state = _STATES.get(number)
+    if state is None:
+        raise ServiceFault(Reason.INVALID_REQUEST, "Name an account state.")
+    return state
+
+
+def parse_limits(limits: auth_pb2.Limits) -> Limits:
+    """The four amounts; INVALID_REQUEST below zero."""
+    parsed = Limits(
+        limits.requests_per_minute,
+        limits.input_tokens_per_minute,
+        limits.output_tokens_per_minute,
+        limits.concurrency,
+    )
+    if any(amount < 0 for amount in parsed.as_tuple()):
+        raise ServiceFault(Reason.INVALID_REQUEST, "Limits are not below zero.")
+    return parsed
+
+
+def render_limits(limits: Limits) -> auth_pb2.Limits:
+    """The four amounts as a message."""
+    return auth_pb2.Limits(
+        requests_per_minute=limits.requests_per_minute,
+        input_tokens_per_minute=limits.input_tokens_per_minute,
+        output_tokens_per_minute=limits.output_tokens_per_minute,
+        concurrency=limits.concurrency,
+    )
+
+
+def render_policy(policy: Policy) -> auth_pb2.Policy:
+    """A key's policy."""
+    account = policy.account
+    return auth_pb2.Policy(
+        account_id=account.account_id,
+        key_id=policy.key.key_id,
+        product=_PRODUCT_NUMBERS[account.product],
+        plan=account.plan,
+        state=_STATE_NUMBERS[account.state],
+        models=account.models,
+        thinking=account.thinking,
+        limits=render_limits(account.limits),
+        upstreams=account.upstreams,
+    )
+
+
+def render_lease_event(event: LeaseEvent) -> auth_pb2.LeaseResponse:
+    """One event of a lease's stream."""
+    if isinstance(event, Granted):
+        granted = auth_pb2.Granted(
+            lease_id=event.lease_id,
+            grant=event.grant,
+            policy=render_policy(event.policy),
+            shares=render_limits(event.shares),
+            expires_at=render_time(event.expires_at),
+        )
+        return auth_pb2.LeaseResponse(granted=granted)
+    if isinstance(event, Renewed):
+        renewed = auth_pb2.Renewed(grant=event.grant, expires_at=render_time(event.expires_at))
+        return auth_pb2.LeaseResponse(renewed=renewed)
+    if isinstance(event, PolicyChanged):
+        changed = auth_pb2.PolicyChanged(grant=event.grant, policy=render_policy(event.policy))
+        return auth_pb2.LeaseResponse(policy_changed=changed)
+    return auth_pb2.LeaseResponse(revoked=auth_pb2.Revoked(reason=event.reason))
+
+
+def render_account(account: Account) -> auth_pb2.Account:
+    """An account as operators see it."""
+    return auth_pb2.Account(
+        account_id=account.account_id,
+        name=account.name,
+        product=_PRODUCT_NUMBERS[account.product],
+        plan=account.plan,
+        state=_STATE_NUMBERS[account.state],
+        models=account.models,
+        thinking=account.thinking,
+        limits=render_limits(account.limits),
+        upstreams=account.upstreams,
+        created_at=render_time(account.created_at),
+    )
+
+
+def render_key(key: Key, now: float) -> auth_pb2.Key:
+    """A key as operators see it: masked."""
+    return auth_pb2.Key(
+        key_id=key.key_id,
+        account_id=key.account_id,
+        masked=key.masked,
+        label=key.label,
+        state=key.state(now).value,
+        created_at=render_time(key.created_at),
+        expires_at=None if key.expires_at is None else render_time(key.expires_at),
+    )
+
+
+def parse_settlement(message: auth_pb2.Settlement) -> Settlement:
+    """One settlement."""
+    usage = message.usage
+    return Settlement(
+        request_id=message.request_id,
+        account_id=message.account_id,
+        key_id=message.key_id,
+        model=message.model,
+        upstream=message.upstream,
+        upstream_model=message.upstream_model,
+        end=inference_pb2.End.Name(message.end) if message.end in _ENDS else "END_UNSPECIFIED",
+        certainty=Certainty.ESTIMATED if usage.estimated else Certainty.EXACT,
+        started_ms=message.started_at.ToMilliseconds(),
+        total_ms=message.total_ms,
+        attempts=message.attempts,
+        input_tokens=usage.input_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_5m_tokens=usage.cache_write_5m_tokens,
+        cache_write_1h_tokens=usage.cache_write_1h_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+    )
+
+
+_ENDS: Final = frozenset(inference_pb2.End.values())
+
+
+def render_watch(change: Change | None, sequence: str) -> auth_pb2.WatchRevocationsResponse:
+    """A revocation, or a heartbeat where there is none."""
+    if change is None:
+        return auth_pb2.WatchRevocationsResponse(sequence=sequence)
+    is_account = change.kind is ChangeKind.ACCOUNT
+    revocation = auth_pb2.Revocation(
+        key_id="" if is_account else change.key_id,
+        account_id=change.account_id if is_account else "",
+        reason=change.reason,
+    )
+    return auth_pb2.WatchRevocationsResponse(revocation=revocation, sequence=sequence)
+
+
+def render_time(seconds: float) -> Timestamp:
+    """Seconds since the epoch as a Timestamp, to the millisecond."""
+    stamp = Timestamp()
+    stamp.FromMilliseconds(int(seconds * 1000))
+    return stamp
+
+
+def parse_time(stamp: Timestamp) -> float:
+    """A Timestamp as seconds since the epoch."""
+    return stamp.seconds + stamp.nanos / 1e9
