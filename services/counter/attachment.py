@@ -7,7 +7,7 @@ import binascii
 import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from services.counter.prompt import Block, Document, Image, Opaque, Text
@@ -15,8 +15,14 @@ from services.counter.prompt import Block, Document, Image, Opaque, Text
 _HEAD_CHARS = 262_144
 _PDF_PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
 _PDF_COUNT = re.compile(rb"/Count\s+(\d{1,6})")
-_PDF_STREAM = re.compile(rb"stream\r?\n(.*?)endstream", re.DOTALL)
-_PDF_STRING = re.compile(rb"\(((?:[^()\\]|\\.)*)\)")
+_PDF_TEXT = re.compile(rb"\bBT\b")
+# A shown string: (literal) or <glyph numbers>, alone before Tj or in an array before TJ.
+_PDF_STRING = re.compile(rb"\(((?:[^()\\]|\\.)*+)\)|<([0-9A-Fa-f\s]*+)>", re.DOTALL)
+_PDF_SHOW = re.compile(
+    rb"(?:\((?:[^()\\]|\\.)*+\)|<[0-9A-Fa-f\s]*+>)\s*+Tj"
+    rb"|\[(?:\((?:[^()\\]|\\.)*+\)|[^][()])*+\]\s*+TJ",
+    re.DOTALL,
+)
 _INFLATED_BYTES = 4_194_304
 
 
@@ -135,28 +141,45 @@ def document_of_file(part: dict[str, Any]) -> Document | Opaque:
 
 
 def read_pdf(data: bytes) -> tuple[int, str]:
-    """(pages, text) of a PDF without parsing it: page objects counted, literal strings gathered.
+    """(pages, text) of a PDF without rendering it: page objects counted, shown strings gathered.
 
-    Both are estimates: text in composite fonts is not readable this way and comes back short.
+    Both are estimates. Fonts that number their glyphs show as many characters as glyphs.
     """
-    inflated = _inflate_streams(data)
-    pages = max(len(_PDF_PAGE.findall(data)), len(_PDF_PAGE.findall(inflated)))
+    streams = list(_inflate_streams(data))
+    pages = sum(len(_PDF_PAGE.findall(part)) for part in (data, *streams))
     if not pages:
-        pages = max((int(count) for count in _PDF_COUNT.findall(data + inflated)), default=1)
-    text = b" ".join(_PDF_STRING.findall(inflated)).decode("latin-1")
-    return pages, text
+        counts = [int(count) for part in (data, *streams) for count in _PDF_COUNT.findall(part)]
+        pages = max(counts, default=1)
+    shown = [_shown_text(part) for part in (*streams, data) if _PDF_TEXT.search(part)]
+    return pages, "\n".join(shown)
 
 
-def _inflate_streams(data: bytes) -> bytes:
-    parts: list[bytes] = []
+def _shown_text(content: bytes) -> str:
+    """The strings a content stream shows; those of one array are pieces of one line."""
+    lines: list[str] = []
+    for match in _PDF_SHOW.finditer(content):
+        line = b"".join(
+            literal or b"x" * (len(glyphs) // 4)
+            for literal, glyphs in _PDF_STRING.findall(match[0])
+        )
+        lines.append(line.decode("latin-1"))
+    return " ".join(lines)
+
+
+def _inflate_streams(data: bytes) -> Iterator[bytes]:
+    """The compressed streams of a PDF, inflated up to a bound in all."""
     room = _INFLATED_BYTES
-    for match in _PDF_STREAM.finditer(data):
-        if room <= 0:
-            break
+    end = 0
+    while room > 0 and (start := data.find(b"stream", end)) >= 0:
+        start += len(b"stream")
+        end = data.find(b"endstream", start)
+        if end < 0:
+            return
         try:
-            part = zlib.decompressobj().decompress(match.group(1), room)
+            part = zlib.decompressobj().decompress(data[start:end].lstrip(b"\r\n"), room)
         except zlib.error:
-            continue
-        parts.append(part)
-        room -= len(part)
-    return b"\n".join(parts)
+            part = b""
+        end += len(b"endstream")
+        room -= max(len(part), 1)
+        if part:
+            yield part

@@ -6,6 +6,7 @@ it does not know is counted as its JSON text.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -107,16 +108,28 @@ READERS: dict[str, Callable[[dict[str, Any]], Prompt]] = {
 
 def read_body(body: bytes, dialect: str) -> Prompt:
     """The prompt in ``body``. Raises BodyFault on what is no request at all."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BodyFault("the body is not JSON") from error
+    value = _parse_json(body)
     if not isinstance(value, dict):
         raise BodyFault("the body is not a JSON object")
     reader = READERS.get(dialect)
     if reader is None:
         raise BodyFault("the dialect is not one of " + ", ".join(READERS))
     return reader(value)
+
+
+def _parse_json(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    # Lone surrogates are valid JSON that the strict parser refuses: read them as "?".
+    try:
+        text = json.dumps(json.loads(body), ensure_ascii=False)
+        return orjson.loads(text.encode("utf-8", "replace"))
+    except ValueError as error:
+        raise BodyFault("the body is not JSON") from error
+    except RecursionError as error:
+        raise BodyFault("the body is nested too deeply") from error
 
 
 def _objects(value: Any, name: str) -> list[dict[str, Any]]:

@@ -35,6 +35,8 @@ class Family(Struct, frozen=True, forbid_unknown_fields=True):
     """The frame of the Responses endpoint, where it differs."""
     errors: dict[str, ErrorBand] = {}
     """By bucket ("text", "plain", "tools", ...): measured on recordings not used for fitting."""
+    reconstructed_errors: dict[str, ErrorBand] = {}
+    """The same, where the reconstruction counts."""
 
 
 class Calibration(Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from services.counter import reconstruction
 from services.counter.body import read_body
 from services.counter.family import ErrorBand, Family, load_calibration
 from services.counter.framing import Frame
@@ -20,6 +21,7 @@ from services.counter.prompt import (
     ToolCall,
     ToolResult,
 )
+from services.counter.reconstruction import Reconstruction
 from services.counter.rendering import (
     render_claude_call,
     render_claude_tool,
@@ -50,8 +52,9 @@ class Tally:
 def count_text(model: str, text: str, on_progress: OnProgress | None = None) -> Tally:
     """Tokens of plain text, without framing."""
     family = load_calibration().family_of(model)
-    tokens = _count_parts(load_engine(family), [text], on_progress)
-    return Tally(tokens, bool(family.ratios), _error_of(family, "text"))
+    engine = open_engine(family)
+    tokens = _count_parts(engine, [text], on_progress)
+    return Tally(tokens, engine.is_estimate, _error_of(family, engine, "text"))
 
 
 def count_body(
@@ -60,23 +63,25 @@ def count_body(
     """Input tokens of a request body. Raises BodyFault, VocabularyFault."""
     prompt = read_body(body, dialect)
     family = load_calibration().family_of(model)
-    frame = (prompt.is_responses and family.responses) or family.frame
-    texts = list(prompt_texts(prompt, frame))
-    tokens = _count_parts(load_engine(family), texts, on_progress)
-    tokens += round(frame.tokens(prompt) + _scaled_terms(prompt, frame, load_engine(family)))
-    is_calibrated = bool(family.ratios) or not _is_countable(prompt)
-    return Tally(tokens, is_calibrated, _error_of(family, bucket_of(prompt)))
+    engine = open_engine(family)
+    tokens = _count_parts(engine, list(prompt_texts(prompt, family.frame)), on_progress)
+    tokens += round(count_terms(prompt, family, engine))
+    is_calibrated = engine.is_estimate or not _is_countable(prompt)
+    return Tally(tokens, is_calibrated, _error_of(family, engine, bucket_of(prompt)))
+
+
+def open_engine(family: Family) -> Vocabulary:
+    """What counts one item's text for the family: the best that is installed."""
+    known = _load_known(family.vocabulary, family.ratios)
+    if family.reconstruction and reconstruction.is_installed():
+        return Reconstruction(reconstruction.load_pieces(family.reconstruction), known)
+    return known
 
 
 @cache
-def _engine(vocabulary: str, ratios: str) -> Vocabulary:
+def _load_known(vocabulary: str, ratios: str) -> Vocabulary:
     native = load_vocabulary(vocabulary)
     return ScriptVocabulary(native, load_calibration().ratios[ratios]) if ratios else native
-
-
-def load_engine(family: Family) -> Vocabulary:
-    """What counts the family's text."""
-    return _engine(family.vocabulary, family.ratios)
 
 
 def _count_parts(engine: Vocabulary, texts: list[str], on_progress: OnProgress | None) -> int:
@@ -127,9 +132,10 @@ def _block_texts(block: object, frame: Frame, *, is_live: bool) -> Iterator[str]
                 yield from _block_texts(inner, frame, is_live=is_live)
 
 
-def _scaled_terms(prompt: Prompt, frame: Frame, engine: Vocabulary) -> float:
-    """Parts whose tokens are known only up to a factor: schemas, hidden thoughts, OpenAI tools."""
-    terms = 0.0
+def count_terms(prompt: Prompt, family: Family, engine: Vocabulary) -> float:
+    """Everything but the plain text: the frame, and parts known only up to a factor."""
+    frame = (prompt.is_responses and family.responses) or family.frame
+    terms = frame.tokens(prompt)
     functions = tuple(tool for tool in prompt.tools if not tool.server_type)
     if functions and frame.style == "openai":
         terms += frame.tool_scale * engine.count(render_openai_tools(functions))
@@ -170,5 +176,7 @@ def bucket_of(prompt: Prompt) -> str:
     return "tools" if prompt.tools else "plain"
 
 
-def _error_of(family: Family, bucket: str) -> ErrorBand:
-    return family.errors.get(bucket) or family.errors.get("all") or _UNKNOWN_ERROR
+def _error_of(family: Family, engine: Vocabulary, bucket: str) -> ErrorBand:
+    is_reconstructed = bool(family.ratios) and not engine.is_estimate
+    errors = family.reconstructed_errors if is_reconstructed else family.errors
+    return errors.get(bucket) or errors.get("all") or _UNKNOWN_ERROR

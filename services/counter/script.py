@@ -46,6 +46,8 @@ _LATIN_SHARE: Final = 0.015
 class ScriptVocabulary:
     """``reference`` scaled by ``ratios``: multipliers of prose, code, latin and each script."""
 
+    is_estimate = True
+
     def __init__(self, reference: Vocabulary, ratios: dict[str, float]) -> None:
         self._reference = reference
         self._ratios = ratios

@@ -32,6 +32,9 @@ _GOLDEN_COUNTS: dict[str, int] = {
 class Vocabulary(Protocol):
     """Counts the tokens of a text, without any framing."""
 
+    @property
+    def is_estimate(self) -> bool: ...
+
     def count(self, text: str) -> int: ...
 
 
@@ -41,6 +44,8 @@ class VocabularyFault(Exception):
 
 class NativeVocabulary:
     """One vocabulary of the native engine; linear time and bounded memory on any text."""
+
+    is_estimate = False
 
     def __init__(self, name: str) -> None:
         self._name = name
