@@ -96,29 +96,26 @@ class _History:
         self._messages[-1]["content"].append(block)
 
     def _add_assistant(self, turn: Turn, param: str) -> None:
-        blocks = self._assistant_blocks(turn, param)
-        if not blocks:
-            return
+        for place, part in enumerate(turn.parts):
+            if isinstance(part, ToolCall):
+                self._begin_assistant()
+                self._append("assistant", self._encode_call(part))
+                continue
+            block = self._assistant_block(part, f"{param}.content.{place}")
+            if block is not None:
+                self._begin_assistant()
+                self._append("assistant", block)
+
+    def _begin_assistant(self) -> None:
+        """Close what stands before an assistant message; nothing to do inside of one."""
         if not self._messages and not self._pending:
             self._stand_in(PLACEHOLDER)
         if self._role != "assistant" or self._pending:
             self._settle_calls()
-        self._place_system()
-        for block in blocks:
-            self._append("assistant", block)
-
-    def _assistant_blocks(self, turn: Turn, param: str) -> list[dict[str, Any]]:
-        blocks: list[dict[str, Any]] = []
-        for place, part in enumerate(turn.parts):
-            block = self._assistant_block(part, f"{param}.content.{place}")
-            if block is not None:
-                blocks.append(block)
-        return blocks
+            self._place_system()
 
     def _assistant_block(self, part: Part, param: str) -> dict[str, Any] | None:
         match part:
-            case ToolCall():
-                return self._encode_call(part)
             case Reasoning():
                 return self._encode_thinking(part, param)
             case Image() | Document():
