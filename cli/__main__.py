@@ -11,7 +11,6 @@ import click
 from cli.account import accounts
 from cli.check import check
 from cli.key import keys
-from laptop.launch import launch
 
 
 @click.group()
@@ -26,6 +25,8 @@ def main() -> None:
 @main.command("up")
 def up() -> None:
     """Start everything on this machine and print how to use it."""
+    from laptop.launch import launch
+
     sys.exit(launch(os.environ, Path.cwd()))
 
 

@@ -12,9 +12,8 @@ from typing import Final, TypeVar
 
 import click
 
-from laptop.launch import RUNNING_FILE
 from laptop.operator_client import OperatorClient, open_operator
-from laptop.profile import DATA_DIR
+from laptop.profile import DATA_DIR, RUNNING_FILE
 from laptop.secret_file import OPERATOR_TOKEN
 from runtime.config import SecretText
 from runtime.faults import ServiceFault

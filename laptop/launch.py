@@ -17,14 +17,20 @@ from laptop.embedded_store import EmbeddedStore, StoreInUse
 from laptop.greeting import render_greeting
 from laptop.onboarding import issue_key
 from laptop.operator_client import open_operator
-from laptop.profile import DATA_DIR, PlanError, Profile, make_profile, read_secret
+from laptop.profile import (
+    DATA_DIR,
+    RUNNING_FILE,
+    PlanError,
+    Profile,
+    make_profile,
+    read_secret,
+)
 from laptop.secret_file import OPERATOR_TOKEN
 from laptop.supervisor import StartFailed, Supervisor
 from runtime.config import SecretText
 from runtime.faults import ServiceFault
 
 START_TIMEOUT_S: Final = 60.0
-RUNNING_FILE: Final = "running.json"
 
 
 def launch(environ: Mapping[str, str], folder: Path) -> int:

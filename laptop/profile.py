@@ -14,8 +14,13 @@ from laptop.catalog import Choice, choose_catalog
 from laptop.child import Command
 from laptop.probe import grpc_probe, http_probe
 from laptop.secret_file import DEMO_CREDENTIAL, MINTS, OPERATOR_TOKEN, keep_secrets
+from runtime.catalog import load_catalog
+from runtime.config import ConfigError
 
 DATA_DIR: Final = ".gatebeyz"
+RUNNING_FILE: Final = "running.json"
+"""In the data directory while an installation runs: where its processes listen."""
+
 DEFAULT_PORT: Final = 8080
 DRAIN_S: Final = "5"
 """What running streams get at Ctrl-C, unless GATEBEYZ_DRAIN_S says otherwise."""
@@ -96,6 +101,7 @@ def make_profile(environ: Mapping[str, str], folder: Path, redis_url: str) -> Pr
     path = catalog.path or data_dir / "catalog.yaml"
     if catalog.path is None:
         path.write_text(catalog.text, encoding="utf-8")
+    _check_catalog(path, environ)
     targets = {
         service.name: environ.get(service.target_variable, listen)
         for service, listen in zip(SERVICES, listens, strict=True)
@@ -128,6 +134,17 @@ def make_profile(environ: Mapping[str, str], folder: Path, redis_url: str) -> Pr
             probe=http_probe(port),
         ),
     )
+
+
+def _check_catalog(path: Path, environ: Mapping[str, str]) -> None:
+    """PlanError with every fault: told here once, not by each process in a log of its own."""
+    try:
+        load_catalog(path.read_text(encoding="utf-8"), environ)
+    except ConfigError as error:
+        faults = "\n".join(f"  {fault}" for fault in error.faults)
+        raise PlanError(f"{path} is not valid:\n{faults}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"{path} cannot be read: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

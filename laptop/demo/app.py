@@ -6,7 +6,8 @@ import asyncio
 import hmac
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from typing import Protocol
 
 from starlette.applications import Starlette
@@ -16,7 +17,7 @@ from starlette.routing import Route
 
 from laptop.demo import chat, messages, responses
 from laptop.demo.answer import Turn, compose
-from laptop.demo.directive import Directives, parse_directives
+from laptop.demo.directive import parse_directives
 from laptop.demo.frame import render_json
 from laptop.demo.prompt import BadRequest, Json, Prompt, require, seed_of
 
@@ -47,6 +48,29 @@ class Dialect(Protocol):
     def fault(self, status: int, message: str) -> dict[str, Json]: ...
 
 
+@dataclass(slots=True)
+class Tally:
+    """How the exchanges of this process went; ``GET /demo/exchanges`` shows it."""
+
+    open: int = 0
+    completed: int = 0
+    cancelled: int = 0
+
+    @contextmanager
+    def exchange(self) -> Iterator[None]:
+        """Counts one exchange; a caller who leaves cancels it."""
+        self.open += 1
+        try:
+            yield
+        except (asyncio.CancelledError, GeneratorExit):
+            self.cancelled += 1
+            raise
+        else:
+            self.completed += 1
+        finally:
+            self.open -= 1
+
+
 @dataclass(frozen=True, slots=True)
 class Surface:
     """One POST endpoint: its grammar, its gate, and the name its request id travels under."""
@@ -54,6 +78,7 @@ class Surface:
     dialect: Dialect
     credential: str
     id_header: str
+    tally: Tally
 
     async def generate(self, request: Request) -> Response:
         """Answers a request as its text demands."""
@@ -67,15 +92,31 @@ class Surface:
             return self._refuse(fault.status, fault.message, seed)
         asked = turn.directives
         if asked.hang:
-            await asyncio.sleep(_FOREVER_S)
+            await _wait_until_left(request)
         if asked.error_status is not None:
             return self._refuse(asked.error_status, "The demo was told to fail.", seed)
         headers = {self.id_header: f"req_{seed}"}
         if body.get("stream") is True:
-            frames = _pace(self.dialect, turn)
+            frames = self._pace(turn)
             return StreamingResponse(frames, media_type="text/event-stream", headers=headers)
-        await asyncio.sleep(asked.delay_s)
-        return _json(self.dialect.render(turn), headers=headers)
+        with self.tally.exchange():
+            await asyncio.sleep(asked.delay_s)
+            return _json(self.dialect.render(turn), headers=headers)
+
+    async def _pace(self, turn: Turn) -> AsyncIterator[bytes]:
+        """The frames of a stream, as slow, broken or short as the directives want them."""
+        asked = turn.directives
+        with self.tally.exchange():
+            for number, frame in enumerate(self.dialect.stream(turn)):
+                if number == asked.truncate_after:
+                    return
+                if number == asked.fail_after:
+                    yield self.dialect.failure(turn, number)
+                    return
+                if number == asked.stall_after:
+                    await asyncio.sleep(_FOREVER_S)
+                await asyncio.sleep(asked.delay_s)
+                yield frame
 
     async def count(self, request: Request) -> Response:
         """Answers count_tokens."""
@@ -125,19 +166,10 @@ def _json(value: Json, *, status: int = 200, headers: Mapping[str, str] | None =
     return Response(render_json(value), status, headers, media_type="application/json")
 
 
-async def _pace(dialect: Dialect, turn: Turn) -> AsyncIterator[bytes]:
-    """The frames of a stream, as slow, broken or short as the directives want them."""
-    asked: Directives = turn.directives
-    for number, frame in enumerate(dialect.stream(turn)):
-        if number == asked.truncate_after:
-            return
-        if number == asked.fail_after:
-            yield dialect.failure(turn, number)
-            return
-        if number == asked.stall_after:
-            await asyncio.sleep(_FOREVER_S)
-        await asyncio.sleep(asked.delay_s)
-        yield frame
+async def _wait_until_left(request: Request) -> None:
+    """Until the caller hangs up."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _list_models(request: Request) -> Response:
@@ -162,9 +194,14 @@ async def _healthz(request: Request) -> Response:
 
 def create_app(credential: str) -> Starlette:
     """The application; every POST must carry ``credential`` as x-api-key or Bearer."""
-    anthropic = Surface(messages, credential, "request-id")
-    completions = Surface(chat, credential, "x-request-id")
-    replies = Surface(responses, credential, "x-request-id")
+    tally = Tally()
+    anthropic = Surface(messages, credential, "request-id", tally)
+    completions = Surface(chat, credential, "x-request-id", tally)
+    replies = Surface(responses, credential, "x-request-id", tally)
+
+    async def show_tally(request: Request) -> Response:
+        return _json(asdict(tally))
+
     return Starlette(
         routes=[
             Route("/v1/messages", anthropic.generate, methods=["POST"]),
@@ -172,6 +209,7 @@ def create_app(credential: str) -> Starlette:
             Route("/v1/chat/completions", completions.generate, methods=["POST"]),
             Route("/v1/responses", replies.generate, methods=["POST"]),
             Route("/v1/models", _list_models),
+            Route("/demo/exchanges", show_tally),
             Route("/healthz", _healthz),
         ]
     )

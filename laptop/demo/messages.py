@@ -57,11 +57,10 @@ def read(body: Mapping[str, Json], seed: str) -> Prompt:
     tools, forced, parallel = _read_tools(body)
     if forced is not None and thinking.get("type") == "enabled":
         raise BadRequest("Thinking may not be enabled when tool_choice forces tool use.")
-    last = messages[-1]
-    content = last.get("content")
+    spoken = [message for message in messages if message.get("role") == "user"]
     return Prompt(
         model=model,
-        text=text_of(content, _TEXT),
+        text=text_of(spoken[-1].get("content"), _TEXT) if spoken else "",
         seed=seed,
         input_tokens=count_input(body),
         tools=tools,
@@ -69,7 +68,7 @@ def read(body: Mapping[str, Json], seed: str) -> Prompt:
         parallel=parallel,
         results=tuple(
             text_of(block.get("content", ""), _TEXT)
-            for block in objects(content)
+            for block in objects(messages[-1].get("content"))
             if block.get("type") == "tool_result"
         ),
         thinking=thinking.get("type") in ("enabled", "adaptive"),
