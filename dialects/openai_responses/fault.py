@@ -196,5 +196,10 @@ def render_stream_fault(fault: Fault, request_id: str, sequence: int) -> bytes:
 
 
 def render_keepalive(sequence: int) -> bytes:
-    """A data event, because Codex's idle timer does not see comments."""
+    """A data event, because Codex's idle timer does not see comments.
+
+    At the very start it is a comment: SDK helpers insist on ``response.created`` as first event.
+    """
+    if sequence == 0:
+        return b": keep-alive\n\n"
     return render_frame("keepalive", b'{"type":"keepalive","sequence_number":%d}' % sequence)

@@ -51,6 +51,7 @@ _PART_KINDS: Final = {
     "refusal": (BlockKind.REFUSAL, "refusal"),
 }
 _TERMINAL: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_AT_WORK: Final = (".in_progress", ".searching", ".interpreting", ".generating")  # hosted tools
 _MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -140,8 +141,8 @@ class StreamReader:
             take(self, event)
         elif kind in ("response.created", "response.in_progress", "response.queued"):
             self._start(object_of(event.get("response")))
-        else:
-            self._out.append(Tick())  # a hosted tool at work, a keep-alive, an event yet unknown
+        elif kind == "keepalive" or kind.endswith(_AT_WORK):
+            self._out.append(Tick())
 
     def _take_frame(self, data: bytes) -> None:
         event = parse_object(data)
@@ -210,17 +211,13 @@ class StreamReader:
         data = object_of(event.get("item"))
         item = self._item(event, data)
         if item.kind in _TOOL_KINDS and not item.blocks:
-            block = self._open_tool(item, data)
-            if block is not None:
-                self._blocks.add(block, text_of(data.get(_TOOL_KINDS[item.kind][1])))
+            self._open_tool(item, data)
 
     def take_part_added(self, event: dict[str, Any]) -> None:
         part = object_of(event.get("part"))
         kind = text_of(part.get("type"))
         if kind in _PART_KINDS:
-            self._blocks.add(
-                self._part(event, _PART_KINDS[kind][0]), text_of(part.get(_PART_KINDS[kind][1]))
-            )
+            self._part(event, _PART_KINDS[kind][0])
 
     def _part(self, event: dict[str, Any], kind: BlockKind) -> Block:
         item = self._item(event, {"type": "message", "id": event.get("item_id")})

@@ -23,12 +23,13 @@ from dialects.conversation import (
     Turn,
 )
 from dialects.dialect import EncodeContext
+from dialects.envelope import open_reasoning
 from dialects.errors import refuse, refuse_feature
 from dialects.names import CallIds, NameTable
 from dialects.openai_responses.freeform import wrap_input
 
 _NAME: Final = "openai_responses"
-_ENVELOPE: Final = "gb1."
+_ERROR: Final = "Error: "
 _NO_RESULT: Final = "Error: no result was recorded."
 _ORPHAN: Final = "Result of an earlier tool call:\n"
 
@@ -120,21 +121,14 @@ class _Encoder:
         self.items.append({**fields, "call_id": call_id})
 
     def _add_reasoning(self, part: Reasoning) -> None:
-        carrier, data, text, item_id = part.carrier, part.data, part.text, part.id
-        if data is not None and data.startswith(_ENVELOPE):
-            open_seal = self._context.open_seal
-            opened = open_seal(data) if open_seal is not None else None
-            if opened is None:
-                return  # another account's, or too old: left out, never an error
-            carrier, data, text, item_id = opened
-        if carrier == "openai" and data and self._context.capabilities.family == "openai":
-            summary = [{"type": "summary_text", "text": text}] if text else []
-            item: dict[str, Any] = {"type": "reasoning", "summary": summary}
-            if item_id and item_id.startswith("rs_"):
-                item["id"] = item_id
-            self.items.append({**item, "encrypted_content": data})
-        elif self._context.capabilities.reasoning_field is not None and text:
-            content = [{"type": "reasoning_text", "text": text}]
+        known = open_reasoning(part, self._context.open_seal)
+        if known is None:
+            return  # another account's, or too old: left out, never an error
+        is_openai = self._context.capabilities.family == "openai"
+        if known.carrier == "openai" and known.data and is_openai:
+            self.items.append(_encrypted_item(known))
+        elif self._context.capabilities.reasoning_field is not None and known.text:
+            content = [{"type": "reasoning_text", "text": known.text}]
             self.items.append({"type": "reasoning", "summary": [], "content": content})
 
     def _add_opaque(self, part: Opaque) -> None:
@@ -165,15 +159,12 @@ class _Encoder:
             self._conversation.warn("tool_result", "changed")
             return [Text(_ORPHAN), *result.parts]
         content = self._content(result.parts, where)
-        if result.is_error:
-            content.insert(0, {"type": "input_text", "text": "Error: "})
+        prefix = _ERROR if result.is_error else ""
         if all(part["type"] == "input_text" for part in content):
-            output: str | list[dict[str, Any]] = "\n".join(part["text"] for part in content)
-            if result.is_error:
-                output = "Error: " + "\n".join(part["text"] for part in content[1:])
+            self._add_output(call_id, prefix + "\n".join(part["text"] for part in content))
         else:
-            output = content
-        self._add_output(call_id, output)
+            label = [{"type": "input_text", "text": _ERROR.strip()}] if prefix else []
+            self._add_output(call_id, label + content)
         return []
 
     def _add_output(self, call_id: str, output: str | list[dict[str, Any]]) -> None:
@@ -236,3 +227,12 @@ class _Encoder:
         if file_id is None or self._conversation.source == "anthropic_messages":
             raise refuse_feature("A file id of another provider means nothing here.", where)
         return file_id
+
+
+def _encrypted_item(part: Reasoning) -> dict[str, Any]:
+    """Reasoning of OpenAI's own; ``summary`` is required even when it is empty."""
+    item: dict[str, Any] = {"type": "reasoning"}
+    if part.id is not None and part.id.startswith("rs_"):
+        item["id"] = part.id
+    item["summary"] = [{"type": "summary_text", "text": part.text}] if part.text else []
+    return item | {"encrypted_content": part.data}

@@ -21,6 +21,7 @@ from dialects.dialect import EncodeContext
 from dialects.errors import refuse, refuse_feature
 from dialects.json_text import render
 from dialects.names import NameTable
+from dialects.openai_responses.extra import carry_extras
 from dialects.openai_responses.freeform import wrap_schema
 from dialects.openai_responses.upstream_items import encode_turns
 
@@ -29,8 +30,6 @@ _MIN_OUTPUT: Final = 16
 # Weakest first; a budget below the number is that effort (translation-matrix §2.2).
 _EFFORT_OF_BUDGET: Final = ((2_048, "low"), (8_192, "medium"), (24_576, "high"))
 _ALL_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-# Fields of other dialects without a meaning here and without a loss for the caller.
-_QUIET: Final = frozenset({"metadata", "store", "stream_options", "modalities", "seed", "n"})
 
 
 def encode_request(conversation: Conversation, context: EncodeContext) -> dict[str, Any]:
@@ -64,7 +63,7 @@ def encode_request(conversation: Conversation, context: EncodeContext) -> dict[s
     body["store"] = False
     body["stream"] = context.stream
     _encode_identity(conversation, context, body, is_openai)
-    _encode_extras(conversation, body)
+    carry_extras(conversation, body)
     return body
 
 
@@ -329,11 +328,3 @@ def _encode_identity(
         body["service_tier"] = tier
     else:
         conversation.warn("service_tier", "dropped")
-
-
-def _encode_extras(conversation: Conversation, body: dict[str, Any]) -> None:
-    for name, value in conversation.extras.items():
-        if conversation.source == _NAME:
-            body.setdefault(name, value)
-        elif name not in _QUIET:
-            conversation.warn(name, "dropped")

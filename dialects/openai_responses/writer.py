@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dialects.dialect import AnswerContext, ToolAlias
+from dialects.envelope import TEXT_CARRIER
 from dialects.events import (
     Annotation,
     BlockClose,
@@ -150,10 +151,8 @@ class StreamWriter:
         )
 
     def _write_tick(self) -> bytes:
-        if self._sequence == 0:
-            return b": keep-alive\n\n"  # helpers insist on response.created as the first event
         data = render_keepalive(self._sequence)
-        self._sequence += 1
+        self._sequence += self._sequence > 0
         return data
 
     def _write_finish(self, event: Finish) -> bytes:
@@ -373,7 +372,7 @@ class StreamWriter:
         if seal is None or (signature is None and not text):
             return None
         if signature is None:
-            return seal("text", "", text, item_id)
+            return seal(TEXT_CARRIER, "", text, item_id)
         return seal(signature.carrier, signature.data, text, item_id)
 
     # Tools
