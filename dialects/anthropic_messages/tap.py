@@ -50,6 +50,8 @@ class MessagesTap:
         return self._failure
 
     def receive_data(self, data: bytes) -> None:
+        if self._is_complete:
+            return
         cut = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         if not cut:
             self._keep(data)
@@ -74,7 +76,7 @@ class MessagesTap:
         if not self._has_content:
             self._has_content = _CONTENT in lines
         begin = 0
-        while match := _WANTED.search(lines, begin):
+        while not self._is_complete and (match := _WANTED.search(lines, begin)):
             start = (
                 max(lines.rfind(b"\n", 0, match.start()), lines.rfind(b"\r", 0, match.start())) + 1
             )
