@@ -7,10 +7,10 @@ import sys
 import time
 
 import grpc.aio
+
 from dialects.registry import DIALECTS
 from gatebeyz.auth.v1 import auth_pb2_grpc
 from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
-
 from runtime import logs
 from runtime.catalog_file import CatalogFile
 from runtime.channels import open_channel

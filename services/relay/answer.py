@@ -45,12 +45,19 @@ class Answer:
         self._is_broken = False
         self._is_over = False
         self.first = b""
+        self.is_success = False  # the status is 2xx
+        self.is_stream = False  # and an event stream comes
 
     async def begin(self) -> None:
         """Open the exchange and read its first bytes. Raises an ExchangeError."""
         await self._exchange.open()
+        kind = self.headers.get("content-type", "").lower()
+        self.is_success = 200 <= self.status < 300
+        self.is_stream = self.is_success and kind.startswith("text/event-stream")
         if self.is_stream:
             self.first = await self._next()
+            if not self.first:
+                raise Disconnected
             return
         parts: list[bytes] = []
         size = 0
@@ -81,18 +88,6 @@ class Answer:
     def upstream_request_id(self) -> str:
         """The upstream's own name for the request."""
         return self._exchange.upstream_request_id
-
-    @property
-    def is_stream(self) -> bool:
-        """Whether it is an event stream."""
-        return self.is_success and self.headers.get("content-type", "").lower().startswith(
-            "text/event-stream"
-        )
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the status is 2xx."""
-        return 200 <= self.status < 300
 
     @property
     def is_over(self) -> bool:

@@ -38,6 +38,12 @@ REQUEST_ID_HEADERS: Final = ("request-id", "x-request-id")
 
 _ANTHROPIC_VERSION: Final = "2023-06-01"
 _HEADER_VALUE: Final = re.compile(r"[\x20-\x7e]{1,4096}")
+_FAILURES: Final = (aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSError
+_NOT_CONNECTED: Final = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+)
 _LARGE_BODY: Final = 1024 * 1024
 _SLICE: Final = 256 * 1024
 
@@ -147,15 +153,25 @@ class Exchange:
 
     async def open(self) -> None:
         """Send the request, wait for the answer's head. Raises an ExchangeError."""
+        if self._is_closed:
+            raise Closed
         call = self._call
-        async with self._limit(self._first_at):
-            self._response = await self._session.post(
-                URL(self._upstream.base_url + call.path, encoded=True),
-                data=call.body if len(call.body) < _LARGE_BODY else _slices(call.body),
-                headers=outbound_headers(self._upstream, call),
-                allow_redirects=False,
-            )
-        response = self._response
+        try:
+            async with asyncio.timeout_at(self._first_at) as self._scope:
+                response = await self._session.post(
+                    URL(self._upstream.base_url + call.path, encoded=True),
+                    data=call.body if len(call.body) < _LARGE_BODY else _slices(call.body),
+                    headers=outbound_headers(self._upstream, call),
+                    allow_redirects=False,
+                )
+        except _FAILURES as error:
+            raise self._explain(error) from error
+        finally:
+            self._scope = None
+        if self._is_closed:
+            response.close()
+            raise Closed
+        self._response = response
         self.status = response.status
         self.headers = _pick(response.headers, INBOUND_HEADERS)
         named = _pick(response.headers, REQUEST_ID_HEADERS)
@@ -171,9 +187,14 @@ class Exchange:
         deadline = self._first_at
         if self._has_bytes:
             idle_s = self._timeouts.idle_s if within_s is None else within_s
-            deadline = asyncio.get_running_loop().time() + idle_s
-        async with self._limit(deadline):
-            data = await self._response.content.readany()
+            deadline = min(asyncio.get_running_loop().time() + idle_s, self._end_at)
+        try:
+            async with asyncio.timeout_at(deadline):
+                data = await self._response.content.readany()
+        except Closed:
+            raise
+        except _FAILURES as error:
+            raise self._explain(error) from error
         self._has_bytes = True
         return data
 
@@ -189,29 +210,19 @@ class Exchange:
         self._is_closed = True
         if self._response is None:
             if self._scope is not None:
-                self._scope.reschedule(asyncio.get_running_loop().time())
+                with contextlib.suppress(RuntimeError):  # it ends already
+                    self._scope.reschedule(asyncio.get_running_loop().time())
         elif not self.at_eof:
             self._response.content.set_exception(Closed())
             self._response.close()
 
-    @contextlib.asynccontextmanager
-    async def _limit(self, deadline: float) -> AsyncIterator[None]:
-        """A deadline, and one vocabulary for all that can go wrong."""
-        try:
-            async with asyncio.timeout_at(min(deadline, self._end_at)) as self._scope:
-                yield
-        except Closed:
-            raise
-        except aiohttp.ConnectionTimeoutError as error:
-            raise ConnectFailed from error
-        except TimeoutError as error:
-            raise (Closed if self._is_closed else TimedOut) from error
-        except (aiohttp.ClientConnectorError, aiohttp.InvalidURL) as error:
-            raise ConnectFailed from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise (Closed if self._is_closed else Disconnected) from error
-        finally:
-            self._scope = None
+    def _explain(self, error: Exception) -> ExchangeError:
+        """What a failure of the transport means."""
+        if self._is_closed:
+            return Closed()
+        if isinstance(error, _NOT_CONNECTED):
+            return ConnectFailed()
+        return TimedOut() if isinstance(error, TimeoutError) else Disconnected()
 
 
 def outbound_headers(upstream: Upstream, call: Call) -> dict[str, str]:

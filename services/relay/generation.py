@@ -12,15 +12,14 @@ import time
 from collections.abc import AsyncGenerator
 from typing import Final
 
+from dialects.usage import Usage
 from gatebeyz.auth.v1 import auth_pb2
 from gatebeyz.inference.v1 import inference_pb2
-
-from dialects.usage import Usage
 from runtime.catalog import Catalog, Route
 from runtime.faults import ServiceFault
 from runtime.logs import get_logger
 from services.relay.answer import Answer, End
-from services.relay.exchange import Closed, Dialer
+from services.relay.exchange import Closed, Dialer, ExchangeError
 from services.relay.order import Order
 from services.relay.revocation import REVOKED, Registry
 from services.relay.route import Attempt, Result, first_answer
@@ -48,9 +47,11 @@ class Generation:
         self._ticket = registry.enter(order.grant)
         self._attempts: list[Attempt] = []
         self._route: Route | None = None
+        self._opening: Route | None = None  # dialled, and nothing known of it yet
         self._answer: Answer | None = None
         self._end = inference_pb2.END_CANCELLED
         self._usage = Usage()
+        self._is_concluded = False
         self._is_closed = False
         self._started_at = time.time()
         self._begun = time.perf_counter()
@@ -68,13 +69,13 @@ class Generation:
             while not answer.is_over:
                 yield message
                 message = inference_pb2.GenerateResponse(chunk=await answer.next_chunk())
-            self._finish(answer)
+            self._conclude()
             message.complete = True
             message.outcome.CopyFrom(self._outcome())
             yield message
         except Closed:
             if not self._ticket.reason:
-                raise
+                return  # the caller left; there is nobody to tell
             self._end = inference_pb2.END_REVOKED
             raise REVOKED from None
         except ServiceFault:
@@ -90,8 +91,9 @@ class Generation:
         self._is_closed = True
         self._ticket.close()
         self._registry.leave(self._ticket)
+        self._conclude()
         reached = any(attempt.reached_upstream for attempt in self._attempts)
-        if (reached or self._route) and not self._order.is_count:
+        if (reached or self._opening) and not self._order.is_count:
             self._outbox.put(self._settlement())
         self._log()
 
@@ -100,26 +102,43 @@ class Generation:
         exchange = self._dialer.exchange(upstream, self._order.call(route))
         self._ticket.hold(exchange)
         answer = Answer(exchange, self._order.dialect)
+        self._opening = route
         try:
             await answer.begin()
-        except BaseException:
+        except ExchangeError as error:
             exchange.close()
+            if not isinstance(error, Closed):
+                self._opening = None
             raise
+        self._opening = None
         return answer
 
-    def _finish(self, answer: Answer) -> None:
+    def _conclude(self) -> None:
+        """Settle on how it ended and what it used, from all that went by; once."""
+        if self._is_concluded:
+            return
+        self._is_concluded = True
+        answer = self._answer
+        if answer is None:
+            is_unsure = self._opening is not None or any(
+                attempt.result is Result.TIMED_OUT for attempt in self._attempts
+            )
+            self._usage = self._guess(Usage(), 0) if is_unsure else Usage()
+            return
         end, usage = answer.finish()
-        self._end, self._usage = _ENDS[end], self._estimated(answer, usage)
+        if answer.is_over:
+            self._end = _ENDS[end]
+        is_told = self._end == inference_pb2.END_COMPLETE and usage.is_reported
+        if answer.is_success and not is_told:
+            usage = self._guess(usage, answer.output_floor)
+        self._usage = usage
 
-    def _estimated(self, answer: Answer, usage: Usage) -> Usage:
+    def _guess(self, usage: Usage, output_floor: int) -> Usage:
         """The usage, with our own guess where the upstream could not or did not tell."""
-        if not answer.is_success:
-            return usage
-        if self._end == inference_pb2.END_COMPLETE and usage.is_reported:
-            return usage
+        size = len(self._order.request.body)
         guess = Usage(
-            input=usage.input or math.ceil(len(self._order.request.body) / _BYTES_PER_TOKEN),
-            output=max(usage.output or 0, answer.output_floor),
+            input=math.ceil(size / _BYTES_PER_TOKEN) if usage.input is None else usage.input,
+            output=max(usage.output or 0, output_floor),
             estimated=True,
         )
         return usage.merge(guess)
@@ -152,7 +171,7 @@ class Generation:
         )
 
     def _settlement(self) -> auth_pb2.Settlement:
-        order, route = self._order, self._route or self._attempts[-1].route
+        order, route = self._order, self._route or self._opening or self._attempts[-1].route
         settlement = auth_pb2.Settlement(
             request_id=order.request.request_id,
             account_id=order.grant.account_id,

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import orjson
-from gatebeyz.inference.v1 import inference_pb2
 
 from dialects.dialect import Dialect
 from dialects.errors import RemoteDialectError
+from gatebeyz.inference.v1 import inference_pb2
 from runtime.catalog import Catalog, Model, Route
 from runtime.faults import Reason, ServiceFault
 from runtime.grants import Grant

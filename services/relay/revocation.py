@@ -17,8 +17,8 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 import grpc.aio
-from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
 
+from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
 from runtime.faults import Reason, ServiceFault
 from runtime.grants import Grant
 from runtime.logs import get_logger

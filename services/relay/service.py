@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 import grpc.aio
-from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
 
 from dialects.dialect import Dialect
+from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
 from runtime.catalog import Catalog
 from runtime.grants import Signer
 from services.relay.exchange import Dialer

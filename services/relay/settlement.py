@@ -14,8 +14,8 @@ from typing import Final
 
 import grpc
 import grpc.aio
-from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
 
+from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
 from runtime.logs import get_logger
 
 BATCH_SIZE: Final = 64
