@@ -13,7 +13,6 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from admission.lease import Lease
-from dialects.dialect import Peek
 from dialects.errors import Fault, FaultClass, RemoteDialectError
 from dialects.registry import DIALECTS
 from edge.admittance import Admittance
@@ -78,23 +77,16 @@ class CountTokensSurface:
         request.body = await read_body(receive, request.headers, limit)
         request.parsed = parse_body(request.body)
         if not isinstance(request.parsed.get("messages"), list):
-            raise ServiceFault(
-                Reason.INVALID_REQUEST,
-                "messages: a list of messages is required",
-                metadata={"param": "messages"},
-            )
-        peek = self._dialect.peek(request.parsed)
-        request.model = peek.model
-        routes = self._admittance.counting_routes(lease.policy, peek.model)
+            raise _missing("messages", "a list of messages is required")
+        request.model = _model_of(request.parsed)
+        routes = self._admittance.counting_routes(lease.policy, request.model)
         async with self._admittance.leases.admit(lease, 0, 0):
-            exact = await self._ask_provider(request, lease, peek, routes) if routes else None
+            exact = await self._ask_provider(request, lease, routes) if routes else None
             if exact is not None:
                 return exact, b"exact"
-            return await self._ask_counter(request.body, peek.model)
+            return await self._ask_counter(request.body, request.model)
 
-    async def _ask_provider(
-        self, request: Request, lease: Lease, peek: Peek, routes: list[str]
-    ) -> int | None:
+    async def _ask_provider(self, request: Request, lease: Lease, routes: list[str]) -> int | None:
         """The provider's count; None where it did not answer well, whatever the cause."""
         headers = {
             name.decode(): request.headers[name].decode("latin-1")
@@ -106,7 +98,7 @@ class CountTokensSurface:
             dialect=inference_pb2.DIALECT_ANTHROPIC_MESSAGES,
             operation=inference_pb2.OPERATION_COUNT_TOKENS,
             body=request.body,
-            model=peek.model,
+            model=request.model,
             request_id=request.request_id,
             headers=headers,
             routes=routes,
@@ -142,3 +134,15 @@ class CountTokensSurface:
         finally:
             call.cancel()
         raise ServiceFault(Reason.INTERNAL, "The token counter gave no answer.")
+
+
+def _missing(field: str, what: str) -> ServiceFault:
+    return ServiceFault(Reason.INVALID_REQUEST, f"{field}: {what}", metadata={"param": field})
+
+
+def _model_of(parsed: dict[str, Any]) -> str:
+    """The model named; a count has no max_tokens, so the dialect's own peek does not fit."""
+    model = parsed.get("model")
+    if not isinstance(model, str) or not model:
+        raise _missing("model", "a model's name is required")
+    return model

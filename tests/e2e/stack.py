@@ -40,6 +40,8 @@ class Stack:
             self.process.send_signal(signal.SIGINT)
         try:
             self.process.wait(30)
+            assert self.process.stdout is not None
+            self.process.stdout.close()
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise

@@ -8,6 +8,12 @@ import pytest
 
 from tests.e2e.stack import Stack
 
+# The models of the reference documentation; the SDK warns that some of them will retire.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The model :DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Using Claude with :UserWarning"),
+]
+
 CLAUDE = "claude-sonnet-4-5"
 CHAT = "gpt-4.1"
 RESPONSES = "gpt-5"
