@@ -69,8 +69,11 @@ class ChatTap:
 
     @staticmethod
     def _find_error(block: bytes) -> bytes:
-        lines = _LINE_ENDS.split(block)
-        return next((line for line in lines if line.startswith(b"data:") and b"rror" in line), b"")
+        # Text may speak of errors too: only a line that tells one counts.
+        for line in _LINE_ENDS.split(block):
+            if line.startswith(b"data:") and b"rror" in line and find_error(_parse_line(line)):
+                return line
+        return b""
 
     @property
     def usage(self) -> Usage:

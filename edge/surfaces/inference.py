@@ -207,7 +207,7 @@ class InferenceSurface:
         """An upstream's error as it came where it is in the dialect's shape, else brought there."""
         with contextlib.suppress(orjson.JSONDecodeError):
             parsed = orjson.loads(body)
-            if isinstance(parsed, dict) and isinstance(parsed.get("error"), dict):
+            if isinstance(parsed, dict) and isinstance(parsed.get("error"), (dict, str)):
                 return body
         fault = self.dialect.parse_fault(status, body)
         return orjson.dumps(self.dialect.render_fault(fault, request_id)[1])
