@@ -213,23 +213,23 @@ class StreamReader:
         if item.kind in _TOOL_KINDS and not item.blocks:
             self._open_tool(item, data)
 
-    def take_part_added(self, event: dict[str, Any]) -> None:
-        part = object_of(event.get("part"))
-        kind = text_of(part.get("type"))
-        if kind in _PART_KINDS:
-            self._part(event, _PART_KINDS[kind][0])
-
     def _part(self, event: dict[str, Any], kind: BlockKind) -> Block:
         item = self._item(event, {"type": "message", "id": event.get("item_id")})
         key = _index_of(event, "content_index")
         block = item.blocks.get(key)
         return block if block is not None else self._open(item, key, Block(kind))
 
+    def _add_text(self, event: dict[str, Any], kind: BlockKind) -> None:
+        """A block opens with its first character: an empty one could not be sent back."""
+        text = text_of(event.get("delta"))
+        if text:
+            self._blocks.add(self._part(event, kind), text)
+
     def take_text(self, event: dict[str, Any]) -> None:
-        self._blocks.add(self._part(event, BlockKind.TEXT), text_of(event.get("delta")))
+        self._add_text(event, BlockKind.TEXT)
 
     def take_refusal(self, event: dict[str, Any]) -> None:
-        self._blocks.add(self._part(event, BlockKind.REFUSAL), text_of(event.get("delta")))
+        self._add_text(event, BlockKind.REFUSAL)
 
     def take_annotation(self, event: dict[str, Any]) -> None:
         data = object_of(event.get("annotation"))
@@ -238,10 +238,14 @@ class StreamReader:
 
     def take_part_done(self, event: dict[str, Any]) -> None:
         part = object_of(event.get("part"))
-        kind = text_of(part.get("type"))
-        if kind in _PART_KINDS:
-            block = self._part(event, _PART_KINDS[kind][0])
-            self._blocks.complete(block, part.get(_PART_KINDS[kind][1]))
+        kind, field = _PART_KINDS.get(text_of(part.get("type")), (None, ""))
+        if kind is None:
+            return
+        item = self._items.get(_index_of(event, "output_index"))
+        is_open = item is not None and _index_of(event, "content_index") in item.blocks
+        if is_open or text_of(part.get(field)):
+            block = self._part(event, kind)
+            self._blocks.complete(block, part.get(field))
             self._blocks.close(block)
 
     def take_tool_delta(self, event: dict[str, Any]) -> None:
@@ -385,7 +389,6 @@ def _index_of(event: dict[str, Any], name: str) -> int:
 _TAKERS: Final[dict[str, Callable[[StreamReader, dict[str, Any]], None]]] = {
     "response.output_item.added": StreamReader.take_item_added,
     "response.output_item.done": StreamReader.take_item_done,
-    "response.content_part.added": StreamReader.take_part_added,
     "response.content_part.done": StreamReader.take_part_done,
     "response.output_text.delta": StreamReader.take_text,
     "response.output_text.annotation.added": StreamReader.take_annotation,

@@ -320,9 +320,10 @@ class StreamWriter:
 
     def _open_reasoning(self) -> bytes:
         assert self._block is not None
-        upstream_id = self._block.id or ""
+        item_id = self._block.id or ""
         data = self._close_item("completed")
-        item_id = upstream_id if upstream_id.startswith("rs_") else self._item_id("rs")
+        if not item_id.startswith("rs_") or any(item["id"] == item_id for item in self._output):
+            item_id = self._item_id("rs")
         return data + self._open_item({"id": item_id, "type": "reasoning", "summary": []})
 
     def _open_summary(self) -> bytes:
