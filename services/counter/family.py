@@ -31,6 +31,8 @@ class Family(Struct, frozen=True, forbid_unknown_fields=True):
     """Name of the per-script multipliers where ``vocabulary`` is not the family's own."""
     reconstruction: str = ""
     """The family's vocabulary in the optional ``ctok`` package."""
+    is_approximate: bool = False
+    """The vocabulary or the frame is the nearest known, not the family's own."""
     responses: Frame | None = None
     """The frame of the Responses endpoint, where it differs."""
     errors: dict[str, ErrorBand] = {}

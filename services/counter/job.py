@@ -53,7 +53,12 @@ class Advanced(Struct, frozen=True, array_like=True, tag="advanced"):
 
 
 class Finished(Struct, frozen=True, array_like=True, tag="finished"):
-    """The worker is ready for a job: sent once at its start and after each job."""
+    """The worker is ready for a job: sent once at its start and after each job.
+
+    ``is_spent``: it has grown too large, and asks to be replaced instead.
+    """
+
+    is_spent: bool = False
 
 
 Report: TypeAlias = Counted | Failed | Advanced | Finished

@@ -54,7 +54,8 @@ def count_text(model: str, text: str, on_progress: OnProgress | None = None) -> 
     family = load_calibration().family_of(model)
     engine = open_engine(family)
     tokens = _count_parts(engine, [text], on_progress)
-    return Tally(tokens, engine.is_estimate, _error_of(family, engine, "text"))
+    is_calibrated = engine.is_estimate or family.is_approximate
+    return Tally(tokens, is_calibrated, _error_of(family, engine, "text"))
 
 
 def count_body(
@@ -66,8 +67,9 @@ def count_body(
     engine = open_engine(family)
     tokens = _count_parts(engine, list(prompt_texts(prompt, family.frame)), on_progress)
     tokens += round(count_terms(prompt, family, engine))
-    is_calibrated = engine.is_estimate or not _is_countable(prompt)
-    return Tally(tokens, is_calibrated, _error_of(family, engine, bucket_of(prompt)))
+    is_guessed = family.is_approximate or not is_countable(prompt, family.frame)
+    error = _error_of(family, engine, bucket_of(prompt, family.frame))
+    return Tally(tokens, engine.is_estimate or is_guessed, error)
 
 
 def open_engine(family: Family) -> Vocabulary:
@@ -150,20 +152,23 @@ def count_terms(prompt: Prompt, family: Family, engine: Vocabulary) -> float:
     return terms
 
 
-def _is_countable(prompt: Prompt) -> bool:
-    return prompt.is_complete and not any(
-        isinstance(block, Opaque)
-        or (isinstance(block, Image) and not block.width)
+def is_countable(prompt: Prompt, frame: Frame) -> bool:
+    """Whether every part of the prompt is here to be counted, none of it guessed."""
+    return bucket_of(prompt, frame) != "opaque" and not any(
+        (isinstance(block, Image) and not block.width)
         or (isinstance(block, Document) and block.pages)
         or (isinstance(block, Thinking) and block.hidden_chars and not block.text)
         for block in prompt.blocks()
     )
 
 
-def bucket_of(prompt: Prompt) -> str:
+def bucket_of(prompt: Prompt, frame: Frame) -> str:
     """The kind of request an error is stated for: by its least certain part."""
     blocks = list(prompt.blocks())
-    if not prompt.is_complete or any(isinstance(block, Opaque) for block in blocks):
+    is_foreign = any(
+        tool.server_type and tool.server_type not in frame.server_tools for tool in prompt.tools
+    )
+    if is_foreign or not prompt.is_complete or any(isinstance(block, Opaque) for block in blocks):
         return "opaque"
     if any(isinstance(block, Document) for block in blocks):
         return "document"

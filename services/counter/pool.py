@@ -13,8 +13,9 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Final
+from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
+from enum import Enum, auto
+from typing import Final, TypeVar
 
 from runtime.faults import Reason, ServiceFault
 from runtime.logs import get_logger
@@ -29,9 +30,12 @@ from services.counter.job import (
     encode_frame,
 )
 
+T = TypeVar("T")
+
 _COMMAND: Final = (sys.executable, "-m", "services.counter.worker")
 _START_LIMIT_S: Final = 60.0
 _DRAIN_LIMIT_S: Final = 1.0
+_RESTART_PAUSE_S: Final = 1.0
 _RETRY_MIN_S: Final = 0.1
 _RETRY_MAX_S: Final = 60.0
 _SMOOTHING: Final = 0.1
@@ -168,45 +172,34 @@ class Pool:
         wait_s = self._bytes / self._bytes_per_s / self.size
         return round(min(_RETRY_MAX_S, max(_RETRY_MIN_S, wait_s)), 1)
 
-    async def count(self, job: Job) -> AsyncIterator[Counted | Failed | Report]:
+    async def count(self, job: Job) -> AsyncGenerator[Report, None]:
         """Reports on every item of ``job``; each ends in one Counted or Failed, come what may."""
-        waiting = {item.index for item in job.items}
         worker = await self._idle.get()
-        is_finished = False
-        begun = time.perf_counter()
+        outcome = _Outcome.ABANDONED
+        waiting = {item.index for item in job.items}
+        stopwatch = _Stopwatch(self._limit_s(job))
         try:
-            async with asyncio.timeout(self._limit_s(job)):
-                await worker.send(job)
-                while not isinstance(report := await worker.read(), Finished):
-                    if isinstance(report, Counted | Failed):
-                        waiting.discard(report.index)
-                    yield report
-            is_finished = True
-            self._learn(job, time.perf_counter() - begun)
-        except TimeoutError:
+            await stopwatch.wait(worker.send(job))
+            while not isinstance(report := await stopwatch.wait(worker.read()), Finished):
+                if isinstance(report, Counted | Failed):
+                    waiting.discard(report.index)
+                yield report
+            outcome = _Outcome.SPENT if report.is_spent else _Outcome.USABLE
+            self._learn(job, stopwatch.waited_s)
+        except (TimeoutError, WorkerLost) as error:
+            outcome = _Outcome.SPENT
+            get_logger().error("counting process lost", why=type(error).__name__)
             for index in sorted(waiting):
-                yield Failed(index, "TOO_LARGE", "The item took too long to count.")
-        except WorkerLost:
-            get_logger().error("counting process lost", items=len(waiting))
-            for index in sorted(waiting):
-                yield Failed(index, "INTERNAL", "The tokenizer failed on this item.")
+                yield _lost_item(index, is_late=isinstance(error, TimeoutError))
         finally:
-            if is_finished:
-                self._idle.put_nowait(worker)
-            else:
-                self._spawn_recovery(worker)
+            self._return(worker, outcome)
 
-    def _limit_s(self, job: Job) -> float:
-        """The limit is for LIMIT_BYTES; larger jobs get more in proportion."""
-        size = sum(len(item.content) for item in job.items)
-        return self._job_limit_s * max(1.0, size / _LIMIT_BYTES)
-
-    def _learn(self, job: Job, elapsed_s: float) -> None:
-        rate = sum(len(item.content) for item in job.items) / max(elapsed_s, 1e-6)
-        self._bytes_per_s += _SMOOTHING * (rate - self._bytes_per_s)
-
-    def _spawn_recovery(self, worker: Worker) -> None:
-        task = asyncio.ensure_future(self._recover(worker))
+    def _return(self, worker: Worker, outcome: _Outcome) -> None:
+        if outcome is _Outcome.USABLE:
+            self._idle.put_nowait(worker)
+            return
+        repair = self._recover if outcome is _Outcome.ABANDONED else self._replace
+        task = asyncio.ensure_future(repair(worker))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -214,20 +207,68 @@ class Pool:
         """Give an abandoned worker a moment to finish its job, else put a new one in its place."""
         try:
             async with asyncio.timeout(_DRAIN_LIMIT_S):
-                while not isinstance(await worker.read(), Finished):
+                while not isinstance(report := await worker.read(), Finished):
                     pass
-            self._idle.put_nowait(worker)
         except (TimeoutError, WorkerLost):
-            self._workers.discard(worker)
-            worker.kill()
-            await worker.close()
-            if not self._is_closed:
+            await self._replace(worker)
+        else:
+            self._return(worker, _Outcome.SPENT if report.is_spent else _Outcome.USABLE)
+
+    async def _replace(self, worker: Worker) -> None:
+        self._workers.discard(worker)
+        worker.kill()
+        await worker.close()
+        while not self._is_closed:
+            try:
                 await self._add_worker()
+            except (WorkerLost, OSError):
+                get_logger().error("counting process does not start")
+                await asyncio.sleep(_RESTART_PAUSE_S)
+            else:
+                return
 
     async def _add_worker(self) -> None:
         worker = await Worker.start(self._command)
         self._workers.add(worker)
         self._idle.put_nowait(worker)
+
+    def _limit_s(self, job: Job) -> float:
+        """The limit is for _LIMIT_BYTES; larger jobs get more in proportion."""
+        size = sum(len(item.content) for item in job.items)
+        return self._job_limit_s * max(1.0, size / _LIMIT_BYTES)
+
+    def _learn(self, job: Job, elapsed_s: float) -> None:
+        rate = sum(len(item.content) for item in job.items) / max(elapsed_s, 1e-6)
+        self._bytes_per_s += _SMOOTHING * (rate - self._bytes_per_s)
+
+
+class _Outcome(Enum):
+    USABLE = auto()
+    SPENT = auto()
+    ABANDONED = auto()
+
+
+class _Stopwatch:
+    """Limits the time waited for a worker; a slow reader of the reports does not use it up."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.waited_s = 0.0
+        self._limit_s = limit_s
+
+    async def wait(self, work: Awaitable[T]) -> T:
+        """Raises TimeoutError."""
+        begun = time.perf_counter()
+        try:
+            async with asyncio.timeout(max(0.0, self._limit_s - self.waited_s)):
+                return await work
+        finally:
+            self.waited_s += time.perf_counter() - begun
+
+
+def _lost_item(index: int, *, is_late: bool) -> Failed:
+    if is_late:
+        return Failed(index, Reason.TOO_LARGE, "The item took too long to count.")
+    return Failed(index, Reason.INTERNAL, "The tokenizer failed on this item.")
 
 
 def available_cores() -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from contextlib import aclosing
 from typing import Any, Final
 
 from gatebeyz.counter.v1 import counter_pb2, counter_pb2_grpc
@@ -37,44 +38,43 @@ class CounterService(counter_pb2_grpc.CounterServiceServicer):
             raise ServiceFault(Reason.TOO_LARGE, f"A request may hold {MAX_ITEMS} items at most.")
         tokens = failed = 0
         with self._pool.admit(len(items), sum(len(item.content) for item in items)):
-            async for report in self._reports(gather_jobs(items)):
-                if isinstance(report, Counted):
-                    tokens += report.tokens
-                elif isinstance(report, Failed):
-                    failed += 1
-                yield render_report(report)
+            async with aclosing(self._reports(list(gather_jobs(items)))) as reports:
+                async for report in reports:
+                    if isinstance(report, Counted):
+                        tokens += report.tokens
+                    elif isinstance(report, Failed):
+                        failed += 1
+                    yield render_report(report)
         total = counter_pb2.Total(tokens=tokens, items=len(items), failed=failed)
         yield counter_pb2.CountTokensResponse(total=total)
 
-    async def _reports(self, jobs: Iterable[Job]) -> AsyncIterator[Report]:
-        """Reports of all jobs as they come; as many run at once as there are workers."""
-        waiting = iter(jobs)
-        first, second = next(waiting, None), next(waiting, None)
-        if first is None:
-            return
-        if second is None:
-            async for report in self._pool.count(first):
-                yield report
-            return
-        async for report in self._merge([first, second, *waiting]):
-            yield report
+    def _reports(self, jobs: list[Job]) -> AsyncGenerator[Report, None]:
+        return self._pool.count(jobs[0]) if len(jobs) == 1 else self._merge(jobs)
 
-    async def _merge(self, jobs: list[Job]) -> AsyncIterator[Report]:
+    async def _merge(self, jobs: list[Job]) -> AsyncGenerator[Report, None]:
+        """Reports of all jobs as they come; as many run at once as there are workers."""
         # Bounded, so that a slow reader holds the workers back rather than filling memory.
-        reports: asyncio.Queue[Report | None] = asyncio.Queue(maxsize=64)
+        reports: asyncio.Queue[Report | Exception | None] = asyncio.Queue(maxsize=64)
         waiting = iter(jobs)
 
         async def drive() -> None:
-            for job in waiting:
-                async for report in self._pool.count(job):
-                    await reports.put(report)
-            await reports.put(None)
+            try:
+                for job in waiting:
+                    async with aclosing(self._pool.count(job)) as counting:
+                        async for report in counting:
+                            await reports.put(report)
+            except Exception as error:
+                await reports.put(error)
+            else:
+                await reports.put(None)
 
         drivers = [asyncio.ensure_future(drive()) for _ in range(min(self._pool.size, len(jobs)))]
         running = len(drivers)
         try:
             while running:
                 report = await reports.get()
+                if isinstance(report, Exception):
+                    raise report
                 if report is None:
                     running -= 1
                 else:

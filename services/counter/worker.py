@@ -6,11 +6,13 @@ can do neither to the service.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from services.counter.body import BodyFault
 from services.counter.job import (
@@ -29,6 +31,11 @@ from services.counter.vocabulary import VocabularyFault, check_golden_counts
 
 Send = Callable[[Report], None]
 
+# A body of many tiny values takes some thirty times its size once parsed, and the allocator does
+# not give all of it back.
+_MEMORY_LIMIT_BYTES: Final = 4 * 1024**3
+_SPENT_BYTES: Final = 768 * 1024**2
+
 
 def main() -> None:
     """Serve jobs; the first report says that the golden counts are right."""
@@ -41,12 +48,28 @@ def main() -> None:
     def send(report: Report) -> None:
         output.write(encode_frame(report))
 
+    _limit_memory()
     check_golden_counts()
     send(Finished())
     while (data := _read_frame(sys.stdin.buffer)) is not None:
         for item in decode_job(data).items:
             send(count_item(item, send))
-        send(Finished())
+        send(Finished(is_spent=_peak_bytes() > _SPENT_BYTES))
+
+
+def _limit_memory() -> None:
+    """Let a hostile body end this process rather than starve its neighbours."""
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = (
+        _MEMORY_LIMIT_BYTES if hard == resource.RLIM_INFINITY else min(_MEMORY_LIMIT_BYTES, hard)
+    )
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def _peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _read_frame(stream: BinaryIO) -> bytes | None:
