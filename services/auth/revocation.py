@@ -106,8 +106,11 @@ class ChangeLog:
         self._is_away = False
 
     async def follow(self) -> None:
-        """Read the log for ever; the store's absence is waited out, never skipped over."""
-        while True:
+        """Read the log until closed; the store's absence is waited out, never skipped over.
+
+        Close it to end it: redis-py 8.1 swallows a cancellation that meets it while connecting.
+        """
+        while not self._is_closed:
             try:
                 await self._read()
             except ServiceFault as fault:
@@ -141,7 +144,7 @@ class ChangeLog:
         return self._is_closed
 
     def close(self) -> None:
-        """End every watch, so that watchers follow another replica."""
+        """End every watch, so that watchers follow another replica, and then the reading."""
         self._is_closed = True
 
     @contextlib.contextmanager
