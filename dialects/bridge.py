@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from dialects.conversation import Conversation
 from dialects.dialect import AnswerContext, Dialect, EncodeContext, Reader, Writer
@@ -21,6 +22,12 @@ from dialects.events import (
 )
 from dialects.stop import StopCutter
 from dialects.usage import Usage
+
+
+MAX_WARNING_CHARS: Final = 1_000
+MAX_FIELD_CHARS: Final = 80
+
+_ILLEGIBLE: Final = re.compile(r"[^A-Za-z0-9_.=\[\]-]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +63,21 @@ def carry_request(
         raise refuse_feature(f"would be {what} on the way to this model", field)
     return CarriedRequest(
         body=encoded,
-        warnings=list(conversation.warnings),
+        warnings=legible_warnings(conversation.warnings),
         answer_context_fields=_answer_fields(conversation, context, body),
     )
+
+
+def legible_warnings(warnings: Iterable[str]) -> list[str]:
+    """Warnings fit for a header: some name a field the client made up. 1 KB in all."""
+    legible: dict[str, None] = {}
+    left = MAX_WARNING_CHARS
+    for warning in warnings:
+        text = _ILLEGIBLE.sub("_", warning[:MAX_FIELD_CHARS])
+        if text not in legible and len(text) < left:
+            legible[text] = None
+            left -= len(text) + 1
+    return list(legible)
 
 
 def _answer_fields(

@@ -10,7 +10,7 @@ from typing import Any, Final
 from dialects.anthropic_messages.block import NAME, decode_content
 from dialects.anthropic_messages.thinking import decode_thinking
 from dialects.anthropic_messages.tool import decode_choice, decode_tools
-from dialects.conversation import Conversation, OutputFormat, Role, Text, Turn
+from dialects.conversation import Conversation, OutputFormat, Role, Text, ToolKind, Turn
 from dialects.dialect import Peek
 from dialects.errors import refuse
 
@@ -28,12 +28,14 @@ _KNOWN: Final = frozenset(
 
 def peek(body: dict[str, Any]) -> Peek:
     """What the edge needs; RemoteDialectError where a field is missing or of another type."""
+    if not isinstance(body.get("messages"), list):
+        raise refuse("messages: a list of messages is required", "messages")
     thinking = body.get("thinking")
     kind = thinking.get("type") if isinstance(thinking, dict) else None
     return Peek(
         model=_model_of(body),
         stream=_stream_of(body),
-        max_tokens=_cap_of(body),
+        max_tokens=_whole_of(body, "max_tokens"),
         thinking=kind in ("enabled", "adaptive"),
     )
 
@@ -45,7 +47,7 @@ def decode_request(body: dict[str, Any]) -> Conversation:
     metadata = body.get("metadata")
     user = metadata.get("user_id") if isinstance(metadata, dict) else None
     cache = body.get("cache_control")
-    return Conversation(
+    conversation = Conversation(
         source=NAME,
         model=_model_of(body),
         system=_decode_system(body.get("system")),
@@ -66,6 +68,12 @@ def decode_request(body: dict[str, Any]) -> Conversation:
         cache=cache if isinstance(cache, dict) else None,
         extras={k: v for k, v in body.items() if k not in _KNOWN and v is not None},
     )
+    for place, (told, tool) in enumerate(
+        zip(body.get("tools") or [], conversation.tools, strict=True)
+    ):
+        if tool.kind is ToolKind.FUNCTION and told.get("type") not in (None, "custom"):
+            conversation.warn(f"tools.{place}", "changed")
+    return conversation
 
 
 def _model_of(body: dict[str, Any]) -> str:

@@ -88,7 +88,7 @@ def plan_thinking(
 ) -> Plan:
     """Choose the fields; ``may_raise`` says that the client named no cap, so that ours may grow."""
     config = conversation.reasoning
-    asked = _asked_mode(config)
+    asked = _asked_mode(config, capabilities)
     effort = None
     if asked is not ReasoningMode.DEFAULT or config.effort:
         effort = _fit_effort(conversation, capabilities)
@@ -108,13 +108,18 @@ def plan_thinking(
     return _plan_budget(conversation, capabilities, effort, max_tokens, may_raise)
 
 
-def _asked_mode(config: ReasoningConfig) -> ReasoningMode:
-    """The mode with "effort: none" read as off and a wish to see reasoning read as auto."""
+def _asked_mode(config: ReasoningConfig, capabilities: Capabilities) -> ReasoningMode:
+    """The mode, with "effort: none" read as off.
+
+    A client that only wants to see reasoning, or to keep it, gets it from models that decide for
+    themselves; it is no reason to spend a budget on those that do not.
+    """
     if config.effort == "none":
         return ReasoningMode.OFF
-    if config.mode is ReasoningMode.DEFAULT and (config.show or config.keep_encrypted):
-        return ReasoningMode.AUTO
-    return config.mode
+    if config.mode is not ReasoningMode.DEFAULT or not (config.show or config.keep_encrypted):
+        return config.mode
+    decides = "adaptive" in capabilities.thinking and "enabled" not in capabilities.thinking
+    return ReasoningMode.AUTO if decides else ReasoningMode.DEFAULT
 
 
 def _fit_effort(conversation: Conversation, capabilities: Capabilities) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dialects import json_text
+from dialects.anthropic_messages.defined_tool import spell_out
 from dialects.anthropic_messages.schema import is_strict_ready, tool_schema
 from dialects.conversation import (
     ChoiceMode,
@@ -28,7 +29,7 @@ _CUSTOM_SCHEMA: Final[dict[str, Any]] = {
 
 
 def decode_tools(body: dict[str, Any]) -> list[Tool]:
-    """The tools of a client's body; those the provider defines or runs are kept whole."""
+    """The tools of a client's body; those the provider runs are kept whole."""
     tools = body.get("tools") or []
     if not isinstance(tools, list):
         raise refuse("must be a list", "tools")
@@ -46,6 +47,10 @@ def _decode_tool(tool: object, param: str) -> Tool:
     cache = tool.get("cache_control")
     cache = cache if isinstance(cache, dict) else None
     if tool.get("type") not in (None, "custom"):
+        spelled = spell_out(str(tool["type"]), name)
+        if spelled is not None:
+            spelled.cache = cache
+            return spelled
         return Tool(ToolKind.HOSTED, name, cache=cache, dialect=NAME, data=tool)
     schema = tool.get("input_schema")
     if not isinstance(schema, dict):
@@ -118,7 +123,7 @@ def _drop_hosted(conversation: Conversation, tool: Tool, param: str) -> None:
         and all(other.kind is ToolKind.HOSTED for other in conversation.tools)
     ):
         raise refuse_feature(f"the tool {tool.name!r} cannot be run by this model", param)
-    conversation.warn(f"tools.{tool.name}", "dropped")
+    conversation.warn(param, "dropped")
 
 
 def _encode_tool(

@@ -119,6 +119,7 @@ class MessagesWriter:
         self._block: BlockOpen | None = None
         self._is_shown = False
         self._is_signed = False
+        self._has_input = False  # a call's arguments began
         self._text: list[str] = []  # of a reasoning block, for its envelope
 
     def send(self, event: Event) -> bytes:
@@ -165,7 +166,7 @@ class MessagesWriter:
 
     def _open(self, event: BlockOpen) -> bytes:
         self._block, self._is_shown, self._is_signed = event, False, False
-        self._text = []
+        self._text, self._has_input = [], False
         if event.kind not in (BlockKind.TOOL, BlockKind.CUSTOM_TOOL):
             return b""
         alias = self._context.tools.get(event.name or "")
@@ -206,7 +207,7 @@ class MessagesWriter:
             return b""
         match self._kind:
             case BlockKind.TOOL:
-                self._text.append("")
+                self._has_input = True
                 return self._delta("input_json_delta", "partial_json", event.text)
             case BlockKind.CUSTOM_TOOL:
                 escaped = json.dumps(event.text, ensure_ascii=False)[1:-1]
@@ -244,16 +245,15 @@ class MessagesWriter:
         citation = citation_of(event)
         if citation is None or self._kind is not BlockKind.TEXT:
             return b""
+        shown = self._show_late()
         delta = {"type": "citations_delta", "citation": citation}
         frame = {"type": "content_block_delta", "index": self._index, "delta": delta}
-        shown = self._show_late()
-        frame["index"] = self._index
         return shown + _frame(frame)
 
     def _close(self) -> bytes:
         out = b""
         kind = self._kind
-        if kind is BlockKind.TOOL and not self._text:
+        if kind is BlockKind.TOOL and not self._has_input:
             out = self._delta("input_json_delta", "partial_json", "{}")
         elif kind is BlockKind.CUSTOM_TOOL:
             out = self._delta("input_json_delta", "partial_json", '"}')

@@ -20,7 +20,17 @@ from typing import Any, Final
 
 from dialects import json_text
 from dialects.errors import Fault, FaultClass, RemoteDialectError
-from dialects.events import BlockKind, End, Event, Failure, Finish, Start, Tick, UsageReport
+from dialects.events import (
+    BlockKind,
+    End,
+    Event,
+    Failure,
+    Finish,
+    FinishReason,
+    Start,
+    Tick,
+    UsageReport,
+)
 from dialects.openai_chat.fault import fault_of, find_error
 from dialects.openai_chat.finish import read_finish
 from dialects.openai_chat.lane import Lane, LaneQueue
@@ -133,7 +143,8 @@ class DeltaReader:
             stop_text=self._stop_text,
         )
         self.is_over = True
-        self.events += (Finish(reason, stop_text=self._stop_text), End())
+        stop_text = self._stop_text if reason is FinishReason.STOP_SEQUENCE else None
+        self.events += (Finish(reason, stop_text=stop_text), End())
 
     def _start(self, chunk: dict[str, Any]) -> None:
         if self._started:
@@ -199,9 +210,9 @@ class DeltaReader:
             self._lanes.annotate(annotation)
 
     def _take_call(self, call: dict[str, Any]) -> None:
-        custom = call.get("custom")
-        is_custom = call.get("type") == "custom" or isinstance(custom, dict)
-        inner = as_dict(custom if is_custom else call.get("function"))
+        custom = as_dict(call.get("custom"))
+        is_custom = call.get("type") == "custom" or (bool(custom) and "function" not in call)
+        inner = custom if is_custom else as_dict(call.get("function"))
         name, given = as_text(inner.get("name")), as_text(call.get("id"))
         arguments = inner.get("input") if is_custom else inner.get("arguments")
         lane = self._find_call(call.get("index"), given, name)

@@ -16,20 +16,13 @@ from dialects.openai_chat.tool import is_closed, render_choice, render_tools
 
 # Fields of the other dialects that change what is asked for: without them it is another request.
 _REFUSED: Final = frozenset(
-    [
-        "container",
-        "mcp_servers",
-        "thread",
-        "fallback_credit",
-        "previous_response_id",
-        "conversation",
-        "background",
-        "prompt",
-        "item_reference",
-    ]
+    {
+        *("background", "container", "conversation", "fallback_credit", "mcp_servers"),
+        *("previous_response_id", "prompt", "thread", "top_logprobs"),
+    }
 )
 # Fields without meaning here whose absence nobody can see.
-_SILENT: Final = frozenset(["metadata", "include", "store", "stream_options", "inference_geo"])
+_SILENT: Final = frozenset({"client_metadata", "include", "metadata", "store", "stream_options"})
 
 _EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 # Upper bounds of a thinking budget in tokens → the effort that comes nearest.

@@ -26,6 +26,7 @@ from dialects.conversation import (
     Turn,
 )
 from dialects.dialect import EncodeContext
+from dialects.envelope import open_reasoning
 from dialects.errors import refuse_feature
 from dialects.names import CallIds, NameTable
 from dialects.openai_chat.content import NAME, render_parts
@@ -173,15 +174,9 @@ class History:
             self.lost_reasoning = True
 
     def _opened(self, part: Reasoning) -> Reasoning:
-        """What an envelope of ours holds: its text, not the client's copy, is the true one."""
-        if self._context.open_seal is None or not part.data:
-            return part
-        opened = self._context.open_seal(part.data)
-        if opened is None:
-            is_ours = part.data.startswith("gb1.")
-            return Reasoning(part.text) if is_ours else part
-        carrier, data, text, item_id = opened
-        return Reasoning(text or part.text, carrier, data, item_id)
+        """What an envelope holds: its text, not the client's copy of it, is the true one."""
+        opened = open_reasoning(part, self._context.open_seal)
+        return Reasoning(part.text) if opened is None else opened
 
 
 def _parse_details(data: str | None) -> list[dict[str, Any]]:

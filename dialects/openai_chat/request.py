@@ -22,34 +22,13 @@ _EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 # Fields the hub has words for; every other one goes into ``extras`` as it came.
 _KNOWN: Final = frozenset(
-    [
-        "model",
-        "messages",
-        "max_tokens",
-        "max_completion_tokens",
-        "temperature",
-        "top_p",
-        "top_k",
-        "stop",
-        "stream",
-        "stream_options",
-        "tools",
-        "functions",
-        "tool_choice",
-        "function_call",
-        "parallel_tool_calls",
-        "response_format",
-        "reasoning_effort",
-        "reasoning",
-        "thinking",
-        "enable_thinking",
-        "verbosity",
-        "user",
-        "safety_identifier",
-        "service_tier",
-        "prompt_cache_key",
-        "cache_control",
-    ]
+    {
+        *("model", "messages", "max_tokens", "max_completion_tokens", "stop"),
+        *("temperature", "top_p", "top_k", "stream", "stream_options", "response_format"),
+        *("tools", "functions", "tool_choice", "function_call", "parallel_tool_calls"),
+        *("reasoning_effort", "reasoning", "thinking", "enable_thinking", "verbosity"),
+        *("user", "safety_identifier", "service_tier", "prompt_cache_key", "cache_control"),
+    }
 )
 # Values that say "as usual": they are as good as absent.
 _USUAL: Final[dict[str, tuple[object, ...]]] = {
@@ -73,6 +52,8 @@ def peek(body: dict[str, Any]) -> Peek:
         raise refuse(
             "This is a Responses request: send it to /v1/responses, or send messages.", "messages"
         )
+    if not isinstance(body.get("messages"), list):
+        raise refuse("'messages' must be a list of messages.", "messages")
     config = _parse_reasoning(body)
     return Peek(
         model=model,

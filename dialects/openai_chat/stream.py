@@ -223,7 +223,8 @@ class ChatWriter:
             return b""
         self._call = CallFrame(event, self._calls, self._context, is_legacy=self._is_legacy)
         self._calls += 1
-        return self._chunk(self._call.open())
+        delta = self._call.open()
+        return self._chunk(delta) if delta else b""
 
     def _send_delta(self, text: str) -> bytes:
         if self._call is not None:

@@ -25,7 +25,16 @@ def unwrap_input(arguments: str) -> str:
 class CallFrame:
     """Gives the ``delta`` objects of one call; ``index`` is dense over the calls of an answer."""
 
-    __slots__ = ("_index", "_is_custom", "_is_empty", "_is_legacy", "_wrapped", "id", "name")
+    __slots__ = (
+        "_index",
+        "_is_custom",
+        "_is_empty",
+        "_is_legacy",
+        "_is_muted",
+        "_wrapped",
+        "id",
+        "name",
+    )
 
     def __init__(
         self, event: BlockOpen, index: int, context: AnswerContext, *, is_legacy: bool
@@ -36,14 +45,17 @@ class CallFrame:
         self._index = index
         self._is_custom = event.kind is BlockKind.CUSTOM_TOOL or bool(alias and alias.is_custom)
         self._is_legacy = is_legacy
+        self._is_muted = is_legacy and index > 0  # the old shape has room for one call
         self._is_empty = True
         # A wrapped custom call shows its text only when its JSON is whole.
         self._wrapped: list[str] | None = (
             [] if self._is_custom and event.kind is BlockKind.TOOL else None
         )
 
-    def open(self) -> dict[str, Any]:
+    def open(self) -> dict[str, Any] | None:
         """The first piece, the only one with id, type and name."""
+        if self._is_muted:
+            return None
         if self._is_legacy:
             return {"function_call": {"name": self.name, "arguments": ""}}
         kind, field = ("custom", "input") if self._is_custom else ("function", "arguments")
@@ -52,7 +64,7 @@ class CallFrame:
 
     def write(self, text: str) -> dict[str, Any] | None:
         """A piece of the arguments, or None where nothing is to be sent yet."""
-        if not text:
+        if not text or self._is_muted:
             return None
         self._is_empty = False
         if self._wrapped is not None:
@@ -62,6 +74,8 @@ class CallFrame:
 
     def close(self) -> dict[str, Any] | None:
         """The last piece: clients parse the arguments, so a call without any gets ``{}``."""
+        if self._is_muted:
+            return None
         if self._wrapped is not None:
             text = unwrap_input("".join(self._wrapped)) if self._wrapped else ""
             return self._piece(text) if text else None

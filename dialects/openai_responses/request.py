@@ -68,7 +68,12 @@ _ENCRYPTED: Final = "reasoning.encrypted_content"
 
 
 def peek(body: dict[str, Any]) -> Peek:
-    """Model, stream, output cap and whether thinking is asked for; everything else unread."""
+    """Model, stream, output cap and whether thinking is asked for; everything else unread.
+
+    A reference to stored state is refused here already, before any upstream sees it: what the
+    provider stored for the operator's account may belong to another caller.
+    """
+    _check_references(body)
     effort = object_of(body.get("reasoning")).get("effort")
     return Peek(
         model=_model_of(body),
@@ -121,10 +126,23 @@ def _model_of(body: dict[str, Any]) -> str:
     return model
 
 
-def _check_stateless(fields: dict[str, Any]) -> None:
+def _check_references(body: dict[str, Any]) -> None:
     for name, advice in _REFUSED.items():
-        if fields.get(name) not in (None, False, ""):
+        if body.get(name) not in (None, False, ""):
             raise refuse_feature(advice, name)
+    given = body.get("input")
+    if given is not None and not isinstance(given, (str, list)):
+        raise refuse("'input' must be a string or a list of items.", "input")
+    for place, item in enumerate(given if isinstance(given, list) else ()):
+        if isinstance(item, dict) and item.get("type") == "item_reference":
+            raise refuse_feature(
+                "Items are not stored here: send the item itself and set store to false.",
+                f"input.{place}",
+            )
+
+
+def _check_stateless(fields: dict[str, Any]) -> None:
+    _check_references(fields)
     if _LOGPROBS in _include_of(fields) or fields.get("top_logprobs"):
         raise refuse_feature("Log probabilities are not available on this model.", "top_logprobs")
 
