@@ -17,6 +17,8 @@ _URL: Final = re.compile(
     r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?[\w./~-]*", re.A
 )
 
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+
 
 def check_base_url(url: str, *, allow_private: bool) -> str | None:
     """What is wrong with a base URL, as the rest of a sentence; None if nothing is."""
@@ -44,18 +46,26 @@ def is_private_host(host: str) -> bool:
     Names are judged again when they resolve; numbers in any other notation (decimal, octal) count
     as private, for a resolver would read them as addresses.
     """
-    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+    name = host.rstrip(".")
+    if name == "localhost" or name.endswith((".localhost", ".local", ".internal")):
         return True
     try:
-        return not is_public_address(host)
+        return not is_public_address(name)
     except ValueError:
-        last = host.rstrip(".").rpartition(".")[2]
-        return last.isdigit() or last.lower().startswith("0x")
+        last = name.rpartition(".")[2]
+        return last.isdigit() or last.startswith("0x")
 
 
 def is_public_address(address: str) -> bool:
     """Whether an IP address is on the public Internet; ValueError where it is none."""
     found = ipaddress.ip_address(address)
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
+    if isinstance(found, ipaddress.IPv6Address):
+        found = _embedded(found) or found
     return found.is_global and not found.is_multicast
+
+
+def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 one leads to: mapped, 6to4, NAT64."""
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour

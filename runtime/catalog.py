@@ -29,12 +29,18 @@ an anthropic_messages upstream stands without ``/v1``, those of the OpenAI diale
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from dialects.capabilities import Capabilities
+from runtime.base_url import check_base_url
 from runtime.config import SecretText
+from runtime.yaml_text import Block, Text
 
 DIALECT_NAMES: Final = ("anthropic_messages", "openai_chat", "openai_responses")
 PRODUCTS: Final = ("api", "credits")
@@ -157,6 +163,142 @@ def load_catalog(text: str, environ: Mapping[str, str] | None) -> Catalog:
     ``environ`` resolves the credentials named by ``env``; None leaves every credential unread,
     for the processes that must not hold an upstream's secret.
     """
-    from runtime.catalog_text import CatalogText
+    source = Text(text)
+    root = source.root("the catalog", {"upstreams", "models", "plans"}, {"upstreams", "models"})
+    upstreams: dict[str, Upstream] = {}
+    for block in root.blocks("upstreams", "an upstream", _UPSTREAM, _UPSTREAM_REQUIRED, least=1):
+        upstream = _read_upstream(block, environ)
+        _take(upstreams, upstream.name, upstream, block)
+    models: dict[str, Model] = {}
+    for block in root.blocks("models", "a model", _MODEL, {"id", "routes"}, least=1):
+        model = _read_model(block, upstreams)
+        _take(models, model.id, model, block)
+    plans: dict[str, Plan] = {}
+    for block in root.blocks("plans", "a plan", _PLAN, {"name"}):
+        plan = _read_plan(block)
+        _take(plans, plan.name, plan, block)
+    source.check()
+    return build_catalog(upstreams.values(), models.values(), plans.values())
 
-    return CatalogText(text, environ).read()
+
+T = TypeVar("T")
+
+_UPSTREAM_REQUIRED: Final = {"name", "dialect", "base_url"}
+_UPSTREAM: Final = _UPSTREAM_REQUIRED | {"credential", "capabilities", "allow_private"}
+_MODEL: Final = {
+    "id", "display_name", "routes", "context_window", "max_output", "prices", "capabilities",
+}  # fmt: skip
+_PLAN: Final = {"name", "product", "models", "thinking", "limits"}
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MODEL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
+_UPSTREAM_MODEL: Final = re.compile(r"[!-~]{1,256}")
+_PATTERN: Final = re.compile(r"\*|[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}\*?")
+_WORD: Final = re.compile(r"[a-z_]{1,40}")
+_ABILITIES: Final = dataclasses.asdict(Capabilities())
+
+
+def _take(found: dict[str, T], name: str, value: T, block: Block) -> None:
+    """Keep the first of a name; a nameless one was a fault already."""
+    if name in found:
+        block.fault("id" if "id" in block else "name", f"{name!r} is there already")
+    elif name:
+        found[name] = value
+
+
+def _read_upstream(block: Block, environ: Mapping[str, str] | None) -> Upstream:
+    dialect = block.choice("dialect", DIALECT_NAMES)
+    allow_private = block.flag("allow_private", default=False)
+    base_url = block.word("base_url").rstrip("/")
+    if base_url and (fault := check_base_url(base_url, allow_private=allow_private)):
+        block.fault("base_url", f"base_url {fault}")
+    elif dialect == "anthropic_messages" and base_url.endswith("/v1"):
+        block.fault("base_url", "base_url of an anthropic_messages upstream stands without /v1")
+    abilities = block.block("capabilities", {"thinking", "count_tokens"})
+    counts = abilities.flag("count_tokens", default=False)
+    if counts and dialect != "anthropic_messages":
+        abilities.fault("count_tokens", "count_tokens is known of anthropic_messages only")
+    return Upstream(
+        name=block.name("name", _NAME),
+        dialect=dialect,
+        base_url=base_url,
+        credential=_read_credential(block, environ),
+        thinking=abilities.flag("thinking", default=True),
+        count_tokens=counts,
+        allow_private=allow_private,
+    )
+
+
+def _read_credential(block: Block, environ: Mapping[str, str] | None) -> SecretText | None:
+    if "credential" not in block:
+        return None
+    source = block.block("credential", {"env", "file"})
+    name, path = source.word("env"), source.word("file")
+    if bool(name) == bool(path):
+        block.fault("credential", "credential is either {env: NAME} or {file: PATH}")
+        return None
+    if environ is None:
+        return None
+    if name:
+        value = environ.get(name, "").strip()
+    else:
+        try:
+            value = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            source.fault("file", f"credential file cannot be read: {error.strerror}")
+            return None
+        except ValueError:
+            source.fault("file", "credential file is not UTF-8 text")
+            return None
+    if not value:
+        block.fault("credential", f"credential: {name or path} is empty or not set")
+    elif not value.isascii() or not value.isprintable() or " " in value:
+        block.fault("credential", f"credential: {name or path} has letters no header may carry")
+    return SecretText(value)
+
+
+def _read_model(block: Block, upstreams: Mapping[str, Upstream]) -> Model:
+    model_id = block.name("id", _MODEL_ID)
+    routes: list[Route] = []
+    for entry in block.blocks("routes", "a route", {"upstream", "model"}, {"upstream"}, least=1):
+        name = entry.word("upstream")
+        if name in upstreams:
+            upstream_model = entry.name("model", _UPSTREAM_MODEL) or model_id
+            routes.append(Route(name, upstreams[name].dialect, upstream_model))
+        elif name:
+            entry.fault("upstream", f"{name!r} is not among the upstreams")
+    return Model(
+        id=model_id,
+        display_name=block.word("display_name") or model_id,
+        routes=tuple(dict.fromkeys(routes)),
+        context_window=block.count("context_window", 200_000, least=1),
+        max_output=block.count("max_output", 32_000, least=1),
+        prices=block.counts("prices", Prices),
+        capabilities=_read_overrides(block.block("capabilities", set(_ABILITIES))),
+    )
+
+
+def _read_overrides(block: Block) -> dict[str, Any]:
+    """Overrides by the names and types of :class:`dialects.capabilities.Capabilities`."""
+    overrides: dict[str, Any] = {}
+    for name in block:
+        known = _ABILITIES[name]
+        if isinstance(known, bool):
+            overrides[name] = block.flag(name, default=known)
+        elif isinstance(known, (frozenset, tuple)):
+            overrides[name] = type(known)(block.words(name, _WORD))
+        elif isinstance(known, int) or name in ("max_stops", "max_tools"):
+            overrides[name] = block.count(name, least=1)
+        else:
+            overrides[name] = block.name(name, _WORD)
+    return overrides
+
+
+def _read_plan(block: Block) -> Plan:
+    return Plan(
+        name=block.name("name", _NAME),
+        product=block.choice("product", PRODUCTS, "api"),
+        models=block.words("models", _PATTERN),
+        thinking=block.flag("thinking", default=True),
+        limits=block.counts("limits", PlanLimits),
+    )
