@@ -26,7 +26,7 @@ class Supervisor:
     def __init__(self, log_folder: Path, say: Callable[[str], None]) -> None:
         self._log_folder = log_folder
         self._say = say
-        self._children: list[Child] = []
+        self.children: list[Child] = []
         self._watches: list[asyncio.Task[None]] = []
 
     async def start(self, commands: Iterable[Command], timeout_s: float) -> None:
@@ -35,7 +35,7 @@ class Supervisor:
             Child(command, self._log_folder / f"{command.name}.log") for command in commands
         ]
         for child in children:
-            self._children.append(child)
+            self.children.append(child)
             await child.start()
         waits = [asyncio.create_task(_wait_serving(child, timeout_s)) for child in children]
         try:
@@ -66,14 +66,14 @@ class Supervisor:
         for watch in self._watches:
             watch.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
-        for child in reversed(self._children):
+        for child in reversed(self.children):
             await child.stop(grace_s)
-        self._children.clear()
+        self.children.clear()
         self._watches.clear()
 
     def kill(self) -> None:
         """Ends every child at once, without grace."""
-        for child in self._children:
+        for child in self.children:
             child.kill()
 
 

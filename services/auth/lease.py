@@ -11,6 +11,8 @@ Two roads bring changes: the change log within milliseconds, and a look at the s
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hmac
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
@@ -30,8 +32,7 @@ from services.auth.store import Store
 GRANT_LIFE_S: Final = 30.0
 RENEW_S: Final = 10.0
 CHECK_S: Final = 3.0
-HEARTBEAT_S: Final = 1.0
-UNKNOWN_KEY: Final = ServiceFault(Reason.KEY_UNKNOWN, "The key is not valid.")
+HEARTBEAT_S: Final = 1.5
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -88,6 +89,7 @@ class Lease:
         self.expires_at = 0.0
         self.renewed_at = 0.0
         self.checked_at = 0.0
+        self.is_suspect = False
         self.revoked: str | None = None
         self.is_ended = False
         self._stirred = asyncio.Event()
@@ -99,8 +101,13 @@ class Lease:
             return
         if change.is_revocation():
             self.revoked = change.reason
-        self.checked_at = 0.0
+        self.is_suspect = True
         self._stirred.set()
+
+    def seconds_left(self, now: float) -> float:
+        """Until the key's own end; a long time where it has none."""
+        expires_at = self.policy.key.expires_at
+        return float("inf") if expires_at is None else max(0.0, expires_at - now)
 
     def end(self) -> None:
         """End the stream without a verdict: the holder opens another."""
@@ -169,18 +176,19 @@ class LeaseRegistry:
 
     async def _admit(self, digest: bytes, product: Product) -> Policy:
         key = await self._store.find_digest(digest)
-        if key is None:
-            raise UNKNOWN_KEY
+        # The look-up was exact already; the comparison also holds if the index ever lied.
+        if key is None or not hmac.compare_digest(key.digest, digest.hex()):
+            raise unknown_key()
         return await self._check(key, product)
 
     async def _check(self, key: Key | None, product: Product) -> Policy:
         """The policy of a key as the store has it now; ServiceFault where it is refused."""
         if key is None:
-            raise UNKNOWN_KEY
+            raise unknown_key()
         check_usable(key, self._clock())
         account = await self._store.find_account(key.account_id)
         if account is None:
-            raise UNKNOWN_KEY
+            raise unknown_key()
         check_admissible(account, product)
         return Policy(key, account)
 
@@ -195,13 +203,14 @@ class LeaseRegistry:
             life_s=GRANT_LIFE_S,
             opening=True,
         )
-        self._sign(lease)
-        lease.checked_at = self._clock()
+        now = self._clock()
+        self._sign(lease, now)
+        lease.checked_at = now
         return Granted(lease.lease_id, lease.grant, lease.policy, Limits(*taken), lease.expires_at)
 
     async def _keep(self, lease: Lease, product: Product) -> AsyncIterator[LeaseEvent]:
         while True:
-            await lease.wait(HEARTBEAT_S)
+            await lease.wait(min(HEARTBEAT_S, lease.seconds_left(self._clock())))
             if lease.revoked is not None:
                 yield Revoked(lease.revoked)
                 return
@@ -215,47 +224,56 @@ class LeaseRegistry:
     async def _review(self, lease: Lease, product: Product) -> LeaseEvent:
         """Look at the store when it is time, and say what the holder must know."""
         now = self._clock()
-        if now - lease.checked_at < CHECK_S:
+        is_due = lease.is_suspect or now - lease.checked_at >= CHECK_S
+        if not is_due and lease.seconds_left(now) > 0:
             return Renewed(lease.grant, lease.expires_at)
         try:
-            policy = await self._check(await self._store.find_key(lease.policy.key.key_id), product)
-            if now - lease.renewed_at >= RENEW_S:
-                await self._store.keep_lease(
-                    policy.account.account_id, lease.lease_id, GRANT_LIFE_S
-                )
+            policy = await self._look(lease, product, now)
         except ServiceFault as fault:
-            return await self._refuse(lease, fault)
-        lease.checked_at = now
+            if fault.reason is Reason.STORE_AWAY:
+                return self._go_on(lease, now, fault)
+            if fault.reason is Reason.KEY_EXPIRED:
+                await self._announce_expiry(lease.policy.key)
+            return Revoked(fault.reason.value)
+        lease.checked_at, lease.is_suspect = now, False
         if policy != lease.policy:
             lease.policy = policy
-            self._sign(lease)
+            self._sign(lease, now)
             return PolicyChanged(lease.grant, policy)
-        if now - lease.renewed_at >= RENEW_S:
-            self._sign(lease)
-        return Renewed(lease.grant, lease.expires_at)
+        return self._renew(lease, now)
 
-    async def _refuse(self, lease: Lease, fault: ServiceFault) -> LeaseEvent:
-        if fault.reason is Reason.STORE_AWAY:
-            # Nothing is known against the key: its last grant holds until it expires, or for the
-            # configured grace where that is longer.
-            if self._clock() - lease.checked_at > self._grace_s and lease.checked_at:
-                raise fault
-            return Renewed(lease.grant, lease.expires_at)
-        if fault.reason is Reason.KEY_EXPIRED:
-            await self._announce_expiry(lease.policy.key)
-        return Revoked(fault.reason.value)
+    async def _look(self, lease: Lease, product: Product, now: float) -> Policy:
+        """The policy as it is now, and the lease kept alive in the store when that is due."""
+        check_usable(lease.policy.key, now)
+        if self._log.is_away:
+            raise ServiceFault(Reason.STORE_AWAY, "The store is away.", retry_after_s=2)
+        key_id = lease.policy.key.key_id
+        policy = await self._check(await self._store.find_key(key_id), product)
+        if now - lease.renewed_at >= RENEW_S:
+            account_id = policy.account.account_id
+            await self._store.keep_lease(account_id, lease.lease_id, GRANT_LIFE_S)
+        return policy
+
+    def _go_on(self, lease: Lease, now: float, fault: ServiceFault) -> LeaseEvent:
+        """Nothing is known against the key: the lease goes on for the configured grace."""
+        if now - lease.checked_at > self._grace_s:
+            raise fault
+        return self._renew(lease, now)
+
+    def _renew(self, lease: Lease, now: float) -> Renewed:
+        if now - lease.renewed_at >= RENEW_S:
+            self._sign(lease, now)
+        return Renewed(lease.grant, lease.expires_at)
 
     async def _announce_expiry(self, key: Key) -> None:
         """Time ends a key without a word; relays must hear of it to end what still runs."""
         reason = Reason.KEY_EXPIRED.value
         change = Change("", ChangeKind.KEY, key.key_id, key.account_id, reason)
-        try:
+        with contextlib.suppress(ServiceFault):
             await self._store.announce(change)
-        except ServiceFault:
-            return
 
-    def _sign(self, lease: Lease) -> None:
-        now = self._clock()
+    def _sign(self, lease: Lease, now: float) -> None:
+        """A new grant; it never outlives the key."""
         account, key = lease.policy.account, lease.policy.key
         expires_at = now + GRANT_LIFE_S
         if key.expires_at is not None:
@@ -302,6 +320,11 @@ class LeaseRegistry:
         """Take unused shares and slots back."""
         check_wanted(unused)
         await self._store.return_shares(_account_of(lease_id), lease_id, unused)
+
+
+def unknown_key() -> ServiceFault:
+    """The refusal of a key nobody has."""
+    return ServiceFault(Reason.KEY_UNKNOWN, "The key is not valid.")
 
 
 def _account_of(lease_id: str) -> str:

@@ -28,6 +28,7 @@ READ_BLOCK_S: Final = 0.5
 RETRY_S: Final = 0.2
 REPLAY_COUNT: Final = 500
 MAX_BACKLOG: Final = 4096
+START_S: Final = 0.5
 START: Final = "0-0"
 
 
@@ -104,6 +105,7 @@ class ChangeLog:
         self._read_at = -float("inf")
         self._is_closed = False
         self._is_away = False
+        self._started = asyncio.Event()
 
     async def follow(self) -> None:
         """Read the log until closed; the store's absence is waited out, never skipped over.
@@ -129,19 +131,20 @@ class ChangeLog:
         if self._is_away:
             get_logger().info("change log back")
         self._is_away = False
+        self._started.set()
         for change in changes:
             self._sequence = change.sequence
             for listener in tuple(self._listeners):
                 listener(change)
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the last attempt to read failed: the store is best left alone for now."""
+        return self._is_away
+
     def is_fresh(self) -> bool:
         """Whether the log was read within the grace."""
         return self._clock() - self._read_at <= self._grace_s
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether the process is going away."""
-        return self._is_closed
 
     def close(self) -> None:
         """End every watch, so that watchers follow another replica, and then the reading."""
@@ -163,19 +166,20 @@ class ChangeLog:
         watcher goes on from the last sequence it was given.
         """
         queue: asyncio.Queue[Change] = asyncio.Queue(MAX_BACKLOG)
-        position = order(after or self._sequence or await self._source.last_change())
+        given = order(after) if after else None
+        position = given or order(await self._wait_started())
         with self.listening(lambda change: _put(queue, change)):
             # The first word tells the sequence, so that a watcher cut off at once can resume.
             yield None, _text(position)
+            # Replay meets the queue without a gap only once the log is being read.
+            await self._wait_started()
             async for change in self._replay(position):
                 position = order(change.sequence)
                 if change.is_revocation():
                     yield change, change.sequence
             while not self._is_closed:
                 if not self.is_fresh() or queue.full():
-                    raise ServiceFault(
-                        Reason.STORE_AWAY, "The revocation log cannot be followed.", retry_after_s=1
-                    )
+                    raise _unfollowed()
                 try:
                     change = await asyncio.wait_for(queue.get(), HEARTBEAT_S)
                 except TimeoutError:
@@ -187,11 +191,27 @@ class ChangeLog:
                 if change.is_revocation():
                     yield change, change.sequence
 
+    async def _wait_started(self) -> str:
+        """The newest sequence read; STORE_AWAY when the first reading takes too long."""
+        try:
+            async with asyncio.timeout(START_S):
+                await self._started.wait()
+        except TimeoutError:
+            raise _unfollowed() from None
+        assert self._sequence is not None
+        return self._sequence
+
     async def _replay(self, position: tuple[int, int]) -> AsyncIterator[Change]:
         while changes := await self._source.replay_changes(_text(position), REPLAY_COUNT):
             for change in changes:
                 yield change
             position = order(changes[-1].sequence)
+
+
+def _unfollowed() -> ServiceFault:
+    return ServiceFault(
+        Reason.STORE_AWAY, "The revocation log cannot be followed.", retry_after_s=1
+    )
 
 
 def _text(position: tuple[int, int]) -> str:

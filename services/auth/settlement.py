@@ -13,8 +13,10 @@ import msgspec
 
 from runtime.faults import Reason, ServiceFault
 
-MAX_ID_LENGTH: Final = 200
+MAX_NAME_LENGTH: Final = 200
 MAX_TOKENS: Final = 10**12
+# The first millisecond of the year 2100.
+MAX_TIME_MS: Final = 4_102_444_800_000
 
 
 class Certainty(IntEnum):
@@ -60,12 +62,20 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 def check_recordable(settlement: Settlement) -> None:
     """ServiceFault INVALID_REQUEST for a record that would corrupt the ledger."""
     for name in ("request_id", "account_id"):
-        value = getattr(settlement, name)
-        if not value or len(value) > MAX_ID_LENGTH:
-            raise ServiceFault(Reason.INVALID_REQUEST, f"A settlement needs a valid {name}.")
+        if not getattr(settlement, name):
+            raise _unfit(settlement, f"a settlement needs a {name}")
+    for name in ("request_id", "account_id", "key_id", "model", "upstream", "upstream_model"):
+        if len(getattr(settlement, name)) > MAX_NAME_LENGTH:
+            raise _unfit(settlement, f"{name} is too long")
+    if not 0 < settlement.started_ms < MAX_TIME_MS:
+        raise _unfit(settlement, "started_at is out of range")
     if any(not 0 <= amount <= MAX_TOKENS for amount in settlement.amounts()):
-        raise ServiceFault(
-            Reason.INVALID_REQUEST,
-            f"The token counts of {settlement.request_id} are out of range.",
-            metadata={"request_id": settlement.request_id},
-        )
+        raise _unfit(settlement, "a token count is out of range")
+
+
+def _unfit(settlement: Settlement, sentence: str) -> ServiceFault:
+    return ServiceFault(
+        Reason.INVALID_REQUEST,
+        f"The settlement cannot be recorded: {sentence}.",
+        metadata={"request_id": settlement.request_id[:MAX_NAME_LENGTH]},
+    )

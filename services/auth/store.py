@@ -47,6 +47,7 @@ from services.auth.settlement import Settlement
 SOCKET_S: Final = 0.25
 CALL_S: Final = 0.55
 FOLLOW_S: Final = 2.0
+MAX_CONNECTIONS: Final = 64
 PARTITIONS: Final = 64
 LOG_MS: Final = 24 * 3600 * 1000
 MARK_S: Final = 24 * 3600
@@ -267,7 +268,8 @@ class Store:
 
     async def keep_lease(self, account_id: str, lease_id: str, life_s: float) -> None:
         """Move a lease's expiry forward."""
-        await self._run("keep_lease", (_leases_key(account_id),), (lease_id, int(life_s * 1000)))
+        keys = (_leases_key(account_id), _slots_key(account_id))
+        await self._run("keep_lease", keys, (lease_id, int(life_s * 1000)))
 
     # Settlements
 
@@ -308,14 +310,17 @@ def usage_key(account_id: str, day: str) -> str:
 
 def _open(url: str, timeout_s: float) -> Any:
     # Typed Any: the client's own types cover every protocol and decoding; ours is text throughout.
-    # One retry at once replaces a pooled connection that a restarted server closed.
-    return redis.asyncio.Redis.from_url(
+    pool = redis.asyncio.BlockingConnectionPool.from_url(
         url,
+        max_connections=MAX_CONNECTIONS,
+        timeout=SOCKET_S,
         decode_responses=True,
         socket_timeout=timeout_s,
         socket_connect_timeout=SOCKET_S,
+        # One retry at once replaces a pooled connection that a restarted server closed.
         retry=Retry(NoBackoff(), 1),
     )
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def _account_key(account_id: str) -> str:

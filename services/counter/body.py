@@ -273,6 +273,8 @@ def _responses_turn(item: dict[str, Any]) -> Turn:
             if isinstance(block, Text)
         ]
         hidden = len(_text(item.get("encrypted_content")))
+        if not hidden and not texts:
+            return Turn(Role.ASSISTANT, (Opaque(),))
         return Turn(Role.ASSISTANT, (Thinking("".join(texts), hidden),))
     return Turn(Role.ASSISTANT, (Opaque(_json(item)),))
 

@@ -19,7 +19,10 @@ class ErrorBand(Struct, frozen=True, array_like=True):
     p90: float
 
 
-class Family(Struct, frozen=True, forbid_unknown_fields=True):
+UNKNOWN_ERROR = ErrorBand(0.05, 0.25)
+
+
+class Family(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Models that share a vocabulary and a frame."""
 
     name: str
@@ -39,6 +42,12 @@ class Family(Struct, frozen=True, forbid_unknown_fields=True):
     """By bucket ("text", "plain", "tools", ...): measured on recordings not used for fitting."""
     reconstructed_errors: dict[str, ErrorBand] = {}
     """The same, where the reconstruction counts."""
+
+    def error_of(self, bucket: str, *, is_estimate: bool) -> ErrorBand:
+        """What a count of this kind of request is worth."""
+        is_reconstructed = bool(self.ratios) and not is_estimate
+        errors = self.reconstructed_errors if is_reconstructed else self.errors
+        return errors.get(bucket) or errors.get("all") or UNKNOWN_ERROR
 
 
 class Calibration(Struct, frozen=True, forbid_unknown_fields=True):

@@ -24,7 +24,7 @@ from services.counter.prompt import (
 _UNKNOWN_IMAGE_SIDE_PX = 1024
 
 
-class ImageFrame(Struct, frozen=True, forbid_unknown_fields=True):
+class ImageFrame(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How a family prices an image: by ``grid`` cells, ``patches`` or ``tiles``.
 
     ``base`` is added once; a cell (patch, tile) of ``cell_px`` costs ``each`` tokens; the image is
@@ -74,7 +74,7 @@ class ImageFrame(Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
-class Frame(Struct, frozen=True, forbid_unknown_fields=True):
+class Frame(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A family's constants, in tokens. Zero where the family has no such term."""
 
     style: str = "openai"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
 
 from services.counter import reconstruction
 from services.counter.body import read_body
-from services.counter.family import ErrorBand, Family, load_calibration
+from services.counter.family import Calibration, ErrorBand, Family
 from services.counter.framing import Frame
 from services.counter.prompt import (
     Document,
@@ -20,6 +19,7 @@ from services.counter.prompt import (
     Thinking,
     ToolCall,
     ToolResult,
+    Turn,
 )
 from services.counter.reconstruction import Reconstruction
 from services.counter.rendering import (
@@ -34,8 +34,6 @@ from services.counter.vocabulary import Vocabulary, load_vocabulary, split_chunk
 PROGRESS_CHARS = 1_048_576
 """A progress report is due each time this much more text was counted."""
 
-_UNKNOWN_ERROR = ErrorBand(0.05, 0.25)
-
 OnProgress = Callable[[int, int, int], None]
 """Called with (done chars, total chars, tokens so far)."""
 
@@ -49,41 +47,49 @@ class Tally:
     error: ErrorBand
 
 
-def count_text(model: str, text: str, on_progress: OnProgress | None = None) -> Tally:
-    """Tokens of plain text, without framing."""
-    family = load_calibration().family_of(model)
-    engine = open_engine(family)
-    tokens = _count_parts(engine, [text], on_progress)
-    is_calibrated = engine.is_estimate or family.is_approximate
-    return Tally(tokens, is_calibrated, _error_of(family, engine, "text"))
+class Meter:
+    """Counts by one calibration. ``may_reconstruct``: use ``ctok`` where it is installed."""
 
+    def __init__(self, calibration: Calibration, *, may_reconstruct: bool = True) -> None:
+        self._calibration = calibration
+        self._may_reconstruct = may_reconstruct and reconstruction.is_installed()
 
-def count_body(
-    model: str, dialect: str, body: bytes, on_progress: OnProgress | None = None
-) -> Tally:
-    """Input tokens of a request body. Raises BodyFault, VocabularyFault."""
-    prompt = read_body(body, dialect)
-    family = load_calibration().family_of(model)
-    engine = open_engine(family)
-    tokens = _count_parts(engine, list(prompt_texts(prompt, family.frame)), on_progress)
-    tokens += round(count_terms(prompt, family, engine))
-    is_guessed = family.is_approximate or not is_countable(prompt, family.frame)
-    error = _error_of(family, engine, bucket_of(prompt, family.frame))
-    return Tally(tokens, engine.is_estimate or is_guessed, error)
+    def count_text(self, model: str, text: str, on_progress: OnProgress | None = None) -> Tally:
+        """Tokens of plain text, without framing. Raises VocabularyFault."""
+        family = self._calibration.family_of(model)
+        engine = self._open_engine(family)
+        tokens = _count_parts(engine, [text], on_progress)
+        is_calibrated = engine.is_estimate or family.is_approximate
+        return Tally(tokens, is_calibrated, family.error_of("text", is_estimate=engine.is_estimate))
 
+    def count_body(
+        self, model: str, dialect: str, body: bytes, on_progress: OnProgress | None = None
+    ) -> Tally:
+        """Input tokens of a request body. Raises BodyFault, VocabularyFault."""
+        return self.count_prompt(model, read_body(body, dialect), on_progress)
 
-def open_engine(family: Family) -> Vocabulary:
-    """What counts one item's text for the family: the best that is installed."""
-    known = _load_known(family.vocabulary, family.ratios)
-    if family.reconstruction and reconstruction.is_installed():
-        return Reconstruction(reconstruction.load_pieces(family.reconstruction), known)
-    return known
+    def count_prompt(
+        self, model: str, prompt: Prompt, on_progress: OnProgress | None = None
+    ) -> Tally:
+        """Input tokens of a prompt. Raises VocabularyFault."""
+        family = self._calibration.family_of(model)
+        frame = (prompt.is_responses and family.responses) or family.frame
+        engine = self._open_engine(family)
+        tokens = _count_parts(engine, list(prompt_texts(prompt, frame)), on_progress)
+        tokens += round(_count_terms(prompt, frame, engine))
+        is_guessed = family.is_approximate or not is_countable(prompt, frame)
+        bucket = bucket_of(prompt, frame)
+        error = family.error_of(bucket, is_estimate=engine.is_estimate)
+        return Tally(tokens, engine.is_estimate or is_guessed, error)
 
-
-@cache
-def _load_known(vocabulary: str, ratios: str) -> Vocabulary:
-    native = load_vocabulary(vocabulary)
-    return ScriptVocabulary(native, load_calibration().ratios[ratios]) if ratios else native
+    def _open_engine(self, family: Family) -> Vocabulary:
+        """What counts one item's text for the family: the best there is."""
+        known: Vocabulary = load_vocabulary(family.vocabulary)
+        if family.ratios:
+            known = ScriptVocabulary(known, self._calibration.ratios[family.ratios])
+        if family.reconstruction and self._may_reconstruct:
+            return Reconstruction(reconstruction.load_pieces(family.reconstruction), known)
+        return known
 
 
 def _count_parts(engine: Vocabulary, texts: list[str], on_progress: OnProgress | None) -> int:
@@ -101,21 +107,27 @@ def _count_parts(engine: Vocabulary, texts: list[str], on_progress: OnProgress |
 
 def prompt_texts(prompt: Prompt, frame: Frame) -> Iterator[str]:
     """Every text that is counted as it stands."""
-    last_user = max(
-        (at for at, turn in enumerate(prompt.turns) if _is_question(turn.role, turn.blocks)),
-        default=-1,
-    )
-    for at, turn in enumerate(prompt.turns):
+    for turn, is_live in _live_turns(prompt):
         yield turn.name
         for block in turn.blocks:
-            yield from _block_texts(block, frame, is_live=at > last_user)
+            yield from _block_texts(block, frame, is_live=is_live)
     if frame.style == "claude":
         yield from (render_claude_tool(tool) for tool in prompt.tools if not tool.server_type)
 
 
-def _is_question(role: Role, blocks: tuple[object, ...]) -> bool:
-    """A user's own turn: it ends the tool loop whose thoughts are still read."""
-    return role is Role.USER and not any(isinstance(block, ToolResult) for block in blocks)
+def _live_turns(prompt: Prompt) -> Iterator[tuple[Turn, bool]]:
+    """Turns, and whether they follow the user's last own one: the tool loop still running."""
+    last_question = max(
+        (at for at, turn in enumerate(prompt.turns) if _is_question(turn)), default=-1
+    )
+    for at, turn in enumerate(prompt.turns):
+        yield turn, at > last_question
+
+
+def _is_question(turn: Turn) -> bool:
+    return turn.role is Role.USER and not any(
+        isinstance(block, ToolResult) for block in turn.blocks
+    )
 
 
 def _block_texts(block: object, frame: Frame, *, is_live: bool) -> Iterator[str]:
@@ -134,22 +146,24 @@ def _block_texts(block: object, frame: Frame, *, is_live: bool) -> Iterator[str]
                 yield from _block_texts(inner, frame, is_live=is_live)
 
 
-def count_terms(prompt: Prompt, family: Family, engine: Vocabulary) -> float:
+def _count_terms(prompt: Prompt, frame: Frame, engine: Vocabulary) -> float:
     """Everything but the plain text: the frame, and parts known only up to a factor."""
-    frame = (prompt.is_responses and family.responses) or family.frame
     terms = frame.tokens(prompt)
     functions = tuple(tool for tool in prompt.tools if not tool.server_type)
     if functions and frame.style == "openai":
         terms += frame.tool_scale * engine.count(render_openai_tools(functions))
     if prompt.schema is not None:
         terms += frame.schema_scale * engine.count(render_json(prompt.schema))
-    if frame.keeps_thinking:
-        terms += sum(
-            frame.hidden_tokens(block.hidden_chars)
-            for block in prompt.blocks()
-            if isinstance(block, Thinking) and not block.text
-        )
+    for turn, is_live in _live_turns(prompt):
+        if is_live or frame.keeps_thinking:
+            terms += sum(frame.hidden_tokens(chars) for chars in _hidden_chars(turn))
     return terms
+
+
+def _hidden_chars(turn: Turn) -> Iterator[int]:
+    for block in turn.blocks:
+        if isinstance(block, Thinking) and not block.text:
+            yield block.hidden_chars
 
 
 def is_countable(prompt: Prompt, frame: Frame) -> bool:
@@ -179,9 +193,3 @@ def bucket_of(prompt: Prompt, frame: Frame) -> str:
     if any(isinstance(block, ToolCall | ToolResult) for block in blocks):
         return "loop"
     return "tools" if prompt.tools else "plain"
-
-
-def _error_of(family: Family, engine: Vocabulary, bucket: str) -> ErrorBand:
-    is_reconstructed = bool(family.ratios) and not engine.is_estimate
-    errors = family.reconstructed_errors if is_reconstructed else family.errors
-    return errors.get(bucket) or errors.get("all") or _UNKNOWN_ERROR

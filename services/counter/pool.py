@@ -57,12 +57,17 @@ class Worker:
         """Spawn and wait until its golden counts are right. Raises WorkerLost."""
         pipe = asyncio.subprocess.PIPE
         worker = cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe))
+        is_counting = False
         try:
             async with asyncio.timeout(_START_LIMIT_S):
                 await worker.read()
+            is_counting = True
         except TimeoutError:
-            worker.kill()
             raise WorkerLost from None
+        finally:
+            if not is_counting:
+                worker.kill()
+                await worker.close()
         return worker
 
     async def send(self, job: Job) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import BinaryIO, Final
 
 from services.counter.body import BodyFault
+from services.counter.family import load_calibration
 from services.counter.job import (
     LENGTH,
     Advanced,
@@ -26,7 +27,7 @@ from services.counter.job import (
     decode_job,
     encode_frame,
 )
-from services.counter.meter import OnProgress, count_body, count_text
+from services.counter.meter import Meter, OnProgress
 from services.counter.vocabulary import VocabularyFault, check_golden_counts
 
 Send = Callable[[Report], None]
@@ -50,10 +51,11 @@ def main() -> None:
 
     _limit_memory()
     check_golden_counts()
+    meter = Meter(load_calibration())
     send(Finished())
     while (data := _read_frame(sys.stdin.buffer)) is not None:
         for item in decode_job(data).items:
-            send(count_item(item, send))
+            send(count_item(item, meter, send))
         send(Finished(is_spent=_peak_bytes() > _SPENT_BYTES))
 
 
@@ -81,14 +83,14 @@ def _read_frame(stream: BinaryIO) -> bytes | None:
     return data if len(data) == size else None
 
 
-def count_item(item: Item, send: Send) -> Counted | Failed:
+def count_item(item: Item, meter: Meter, send: Send) -> Counted | Failed:
     """The count of one item; every failure is an answer, and none quotes the content."""
     try:
         if item.dialect:
-            tally = count_body(item.model, item.dialect, item.content, _progress(item, send))
+            tally = meter.count_body(item.model, item.dialect, item.content, _progress(item, send))
         else:
             text = item.content.decode("utf-8", "replace")
-            tally = count_text(item.model, text, _progress(item, send))
+            tally = meter.count_text(item.model, text, _progress(item, send))
     except BodyFault as fault:
         return Failed(item.index, "INVALID_REQUEST", f"The item cannot be counted: {fault}.")
     except RecursionError:

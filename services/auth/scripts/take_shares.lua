@@ -85,4 +85,6 @@ for kind = 1, 4 do
   end
 end
 if opening then redis.call('ZADD', KEYS[4], now_ms + life_ms, lease) end
+redis.call('EXPIRE', KEYS[4], 3600)
+redis.call('EXPIRE', KEYS[5], 3600)
 return { 0, taken[1], taken[2], taken[3], taken[4] }

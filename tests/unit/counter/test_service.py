@@ -12,9 +12,13 @@ import pytest
 from gatebeyz.counter.v1 import counter_pb2
 from gatebeyz.inference.v1 import inference_pb2
 from runtime.faults import Reason, ServiceFault
+from services.counter.family import load_calibration
 from services.counter.job import Item, Job, Report
+from services.counter.meter import Meter
 from services.counter.service import JOB_BYTES, CounterService, gather_jobs
 from services.counter.worker import count_item
+
+METER = Meter(load_calibration(), may_reconstruct=False)
 
 
 class InlinePool:
@@ -39,7 +43,7 @@ class InlinePool:
         self.jobs.append(job)
         for item in job.items:
             progress: list[Report] = []
-            result = count_item(item, progress.append)
+            result = count_item(item, METER, progress.append)
             for report in progress:
                 yield report
             yield result
