@@ -23,7 +23,6 @@ from dialects.events import (
 from dialects.stop import StopCutter
 from dialects.usage import Usage
 
-
 MAX_WARNING_CHARS: Final = 1_000
 MAX_FIELD_CHARS: Final = 80
 

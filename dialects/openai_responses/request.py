@@ -137,7 +137,7 @@ def _check_references(body: dict[str, Any]) -> None:
         if isinstance(item, dict) and item.get("type") == "item_reference":
             raise refuse_feature(
                 "Items are not stored here: send the item itself and set store to false.",
-                f"input.{place}",
+                f"input[{place}]",
             )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,15 +11,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.ports import free_port_pair
+
 ROOT = Path(__file__).resolve().parents[2]
 START_TIMEOUT_S = 60.0
-
-
-def free_port() -> int:
-    """A port of the loopback address nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass(slots=True)
@@ -49,7 +43,7 @@ class Stack:
 
 def start_stack(folder: Path, environ: dict[str, str] | None = None) -> Stack:
     """Start ``python -m laptop`` in ``folder`` and wait for the lines it prints when ready."""
-    port = free_port()
+    port = free_port_pair()
     inherited = {
         name: value
         for name, value in os.environ.items()

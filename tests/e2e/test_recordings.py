@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from tests.doubles.replay import replayed_cases
-from tests.e2e.stack import ROOT, Stack, free_port, start_stack
+from tests.e2e.stack import ROOT, Stack, start_stack
+from tests.ports import free_port
 from tests.recordings import Case
 
 SURFACES = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import anthropic
 import openai
 import pytest
@@ -30,13 +32,15 @@ TOOL = {
 
 
 @pytest.fixture
-def claude(stack: Stack) -> anthropic.Anthropic:
-    return anthropic.Anthropic(base_url=stack.url, api_key=stack.key, max_retries=0)
+def claude(stack: Stack) -> Iterator[anthropic.Anthropic]:
+    with anthropic.Anthropic(base_url=stack.url, api_key=stack.key, max_retries=0) as client:
+        yield client
 
 
 @pytest.fixture
-def gpt(stack: Stack) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{stack.url}/v1", api_key=stack.key, max_retries=0)
+def gpt(stack: Stack) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{stack.url}/v1", api_key=stack.key, max_retries=0) as client:
+        yield client
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -190,11 +194,15 @@ def test_thinking_stream(claude: anthropic.Anthropic) -> None:
 
 def test_wrong_key_is_a_401_in_each_envelope(stack: Stack) -> None:
     wrong = "sk-gb-replace-with-your-key"
-    with pytest.raises(anthropic.AuthenticationError):
-        anthropic.Anthropic(base_url=stack.url, api_key=wrong).messages.create(
+    with (
+        anthropic.Anthropic(base_url=stack.url, api_key=wrong) as claude,
+        pytest.raises(anthropic.AuthenticationError),
+    ):
+        claude.messages.create(
             model=CLAUDE, max_tokens=9, messages=[{"role": "user", "content": "x"}]
         )
-    with pytest.raises(openai.AuthenticationError):
-        openai.OpenAI(base_url=f"{stack.url}/v1", api_key=wrong).responses.create(
-            model=CLAUDE, input="x"
-        )
+    with (
+        openai.OpenAI(base_url=f"{stack.url}/v1", api_key=wrong) as gpt,
+        pytest.raises(openai.AuthenticationError),
+    ):
+        gpt.responses.create(model=CLAUDE, input="x")
