@@ -55,6 +55,34 @@ class Usage:
         return replace(self, estimated=later.estimated, **changes)
 
 
+def split_inclusive(
+    *,
+    total_input: int | None,
+    cached: int | None,
+    written: int | None,
+    output: int | None,
+    reasoning: int | None,
+    total: int | None,
+) -> Usage:
+    """OpenAI's counts as disjoint parts: its input includes what the cache served and took.
+
+    Servers err: some report more cached or reasoning tokens than tokens, which counts as all of
+    them; some (xAI) count reasoning outside the output, which their total gives away.
+    """
+    if reasoning and total and total >= (total_input or 0) + (output or 0) + reasoning:
+        output = (output or 0) + reasoning
+    if reasoning is not None and output is not None:
+        reasoning = min(reasoning, output)
+    fresh = None
+    if total_input is not None:
+        cached = None if cached is None else min(cached, total_input)
+        written = None if written is None else min(written, total_input - (cached or 0))
+        fresh = total_input - (cached or 0) - (written or 0)
+    return Usage(
+        input=fresh, cache_read=cached, cache_write_5m=written, output=output, reasoning=reasoning
+    )
+
+
 def count_of(value: object) -> int | None:
     """A reported count as an int >= 0; anything else (absent, null, text, bool) as None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):

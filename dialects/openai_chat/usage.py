@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dialects.openai_chat.wire import as_dict
-from dialects.usage import Usage, count_of
+from dialects.usage import Usage, count_of, split_inclusive
 
 
 def find_usage(body: dict[str, Any]) -> dict[str, Any]:
@@ -24,34 +24,20 @@ def usage_of(body: dict[str, Any]) -> Usage:
 
 
 def parse_usage(usage: dict[str, Any]) -> Usage:
-    """One usage object, with the variants of DeepSeek, Moonshot (cached tokens) and xAI.
-
-    xAI counts reasoning outside completion_tokens; total_tokens gives it away.
-    """
-    prompt = count_of(usage.get("prompt_tokens"))
-    output = count_of(usage.get("completion_tokens"))
+    """One usage object, with the variants of DeepSeek and Moonshot (cached tokens)."""
     taken = as_dict(usage.get("prompt_tokens_details"))
     given = as_dict(usage.get("completion_tokens_details"))
-    # Some servers report more cached tokens than tokens; the whole prompt is what they charge.
-    cached = _first_count(
-        taken.get("cached_tokens"),
-        usage.get("prompt_cache_hit_tokens"),
-        usage.get("cached_tokens"),
-    )
-    if cached is not None and prompt is not None:
-        cached = min(cached, prompt)
-    written = count_of(taken.get("cache_write_tokens"))
-    reasoning = _first_count(given.get("reasoning_tokens"), usage.get("reasoning_tokens"))
-    total = count_of(usage.get("total_tokens"))
-    if reasoning and total and total >= (prompt or 0) + (output or 0) + reasoning:
-        output = (output or 0) + reasoning
-    fresh = None if prompt is None else max(0, prompt - (cached or 0) - (written or 0))
-    return Usage(
-        input=fresh,
-        cache_read=cached,
-        cache_write_5m=written,
-        output=output,
-        reasoning=reasoning,
+    return split_inclusive(
+        total_input=count_of(usage.get("prompt_tokens")),
+        cached=_first_count(
+            taken.get("cached_tokens"),
+            usage.get("prompt_cache_hit_tokens"),
+            usage.get("cached_tokens"),
+        ),
+        written=count_of(taken.get("cache_write_tokens")),
+        output=count_of(usage.get("completion_tokens")),
+        reasoning=_first_count(given.get("reasoning_tokens"), usage.get("reasoning_tokens")),
+        total=count_of(usage.get("total_tokens")),
     )
 
 

@@ -5,28 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from dialects.openai_responses.payload import object_of
-from dialects.usage import Usage, count_of
+from dialects.usage import Usage, count_of, split_inclusive
 
 
 def parse_usage(report: dict[str, Any]) -> Usage:
     """A ``usage`` object in neutral terms, where the parts are disjoint."""
-    total_input = count_of(report.get("input_tokens"))
-    output = count_of(report.get("output_tokens"))
-    details = object_of(report.get("input_tokens_details"))
-    cached = count_of(details.get("cached_tokens"))
-    written = count_of(details.get("cache_write_tokens"))
-    reasoning = count_of(object_of(report.get("output_tokens_details")).get("reasoning_tokens"))
-    fresh = None
-    if total_input is not None:
-        cached = None if cached is None else min(cached, total_input)
-        written = None if written is None else min(written, total_input - (cached or 0))
-        fresh = total_input - (cached or 0) - (written or 0)
-    if output is not None and reasoning:
-        total = count_of(report.get("total_tokens")) or 0
-        if total >= (total_input or 0) + output + reasoning:
-            output += reasoning  # such a server counts its reasoning outside the output
-    return Usage(
-        input=fresh, cache_read=cached, cache_write_5m=written, output=output, reasoning=reasoning
+    taken = object_of(report.get("input_tokens_details"))
+    given = object_of(report.get("output_tokens_details"))
+    return split_inclusive(
+        total_input=count_of(report.get("input_tokens")),
+        cached=count_of(taken.get("cached_tokens")),
+        written=count_of(taken.get("cache_write_tokens")),
+        output=count_of(report.get("output_tokens")),
+        reasoning=count_of(given.get("reasoning_tokens")),
+        total=count_of(report.get("total_tokens")),
     )
 
 

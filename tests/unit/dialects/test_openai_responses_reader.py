@@ -22,7 +22,7 @@ from dialects.events import (
     Tick,
 )
 from dialects.openai_responses import DIALECT
-from tests.unit.dialects.responses_grammar import blocks_of, ending_of, frames, read, usage_in
+from tests.unit.dialects.openai_responses_stream import blocks_of, ending_of, frames, read, usage_in
 
 CREATED: dict[str, Any] = {
     "type": "response.created",

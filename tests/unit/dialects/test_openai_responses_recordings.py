@@ -11,7 +11,7 @@ from dialects.events import Event, Failure
 from dialects.openai_responses import DIALECT
 from dialects.openai_responses.request import decode_request
 from tests.recordings import Case, load_cases
-from tests.unit.dialects.responses_grammar import (
+from tests.unit.dialects.openai_responses_stream import (
     blocks_of,
     check_stream,
     context,

@@ -29,7 +29,7 @@ from dialects.events import (
 )
 from dialects.openai_responses import DIALECT
 from dialects.usage import Usage
-from tests.unit.dialects.responses_grammar import (
+from tests.unit.dialects.openai_responses_stream import (
     blocks_of,
     check_stream,
     context,

@@ -1,7 +1,4 @@
-"""The canonical order of a Responses stream (openai-responses §7.2), checked strictly.
-
-Also the small tools the tests of this dialect share.
-"""
+"""What the Responses tests share: streams written and read, and what they say."""
 
 from __future__ import annotations
 
@@ -27,15 +24,7 @@ from dialects.events import (
 from dialects.openai_responses import DIALECT
 from dialects.sse import FrameSplitter
 from dialects.usage import Usage
-
-_TERMINAL = {"response.completed", "response.incomplete", "response.failed"}
-_DONE_OF = {
-    "response.output_text": "text",
-    "response.refusal": "refusal",
-    "response.function_call_arguments": "arguments",
-    "response.custom_tool_call_input": "input",
-    "response.reasoning_summary_text": "text",
-}
+from tests.grammar import check_stream as check_written
 
 
 def parse_frames(data: bytes) -> list[dict[str, Any]]:
@@ -51,74 +40,8 @@ def parse_frames(data: bytes) -> list[dict[str, Any]]:
 
 def check_stream(data: bytes) -> list[dict[str, Any]]:
     """Assert the whole grammar on a written stream that ended; give its events."""
-    events = parse_frames(data)
-    assert [event["sequence_number"] for event in events] == list(range(len(events)))
-    if events[-1]["type"] != "response.failed":
-        assert [event["type"] for event in events[:2]] == [
-            "response.created",
-            "response.in_progress",
-        ]
-    ids = {event["response"]["id"] for event in events if "response" in event}
-    assert len(ids) == 1
-    assert events[-1]["type"] in _TERMINAL
-    assert sum(event["type"] in _TERMINAL for event in events) == 1
-    if events[-1]["type"] != "response.failed":
-        _check_items(events[2:-1], events[-1]["response"])
-    return events
-
-
-def _check_items(events: list[dict[str, Any]], response: dict[str, Any]) -> None:
-    done: list[dict[str, Any]] = []
-    item: dict[str, Any] | None = None
-    part: int | None = None
-    text = ""
-    for event in events:
-        kind = event["type"]
-        if kind == "keepalive":
-            continue
-        assert event["output_index"] == len(done)
-        if kind == "response.output_item.added":
-            assert item is None
-            item = event["item"]
-        elif kind == "response.output_item.done":
-            assert item is not None
-            assert part is None
-            assert event["item"]["id"] == item["id"]
-            assert event["item"]["status"] in ("completed", "incomplete")
-            done.append(event["item"])
-            item = None
-        else:
-            assert item is not None
-            assert event["item_id"] == item["id"]
-            part, text = _check_part(event, part, text)
-    assert item is None
-    assert response["output"] == done
-    assert len({entry["id"] for entry in done}) == len(done)
-    if response["usage"] is not None:
-        assert "cached_tokens" in response["usage"]["input_tokens_details"]
-        assert "reasoning_tokens" in response["usage"]["output_tokens_details"]
-
-
-def _check_part(event: dict[str, Any], part: int | None, text: str) -> tuple[int | None, str]:
-    kind = event["type"]
-    index = event.get("content_index", event.get("summary_index", 0))
-    if kind.endswith("part.added"):
-        assert part is None
-        return index, ""
-    if kind.endswith("part.done"):
-        assert part == index
-        return None, ""
-    if kind.endswith("annotation.added"):
-        assert part == index
-        return part, text
-    stem, _, what = kind.rpartition(".")
-    assert stem in _DONE_OF
-    if what == "delta":
-        assert event["delta"]
-        return part, text + event["delta"]
-    assert what == "done"
-    assert event[_DONE_OF[stem]] == text
-    return part, "" if stem.startswith(("response.function", "response.custom")) else text
+    check_written(DIALECT.name, data)
+    return parse_frames(data)
 
 
 def context(**changes: Any) -> AnswerContext:
