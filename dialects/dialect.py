@@ -116,6 +116,14 @@ class EncodeContext:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """What of a stream a client has already: its first frames and its latest, b"" for none."""
+
+    first: bytes = b""
+    last: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Peek:
     """What the edge needs of a body, without decoding the rest."""
 
@@ -142,5 +150,5 @@ class Dialect:
     usage_of: Callable[[dict[str, Any]], Usage]
     parse_fault: Callable[[int, bytes], Fault]
     render_fault: Callable[[Fault, str], tuple[int, dict[str, Any]]]
-    render_stream_fault: Callable[[Fault, str, int], bytes]
-    keepalive: Callable[[int], bytes]
+    render_stream_fault: Callable[[Fault, str, Sent], bytes]
+    keepalive: Callable[[Sent], bytes]

@@ -26,7 +26,7 @@ from runtime.serving import run
 async def main() -> None:
     """Wire it and serve until SIGTERM."""
     config = main_config(Config)
-    configure("edge")
+    configure("edge", config.log_level)
     catalog = load_catalog(config.catalog.read_text(encoding="utf-8"), None)
     targets = (config.auth, config.counter, config.translator, config.relay)
     channels = [open_channel(target, config.service_token) for target in targets]

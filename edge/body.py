@@ -8,7 +8,6 @@ and keys that decide something may stand only once, because parsers disagree on 
 from __future__ import annotations
 
 import asyncio
-import json
 import zlib
 from typing import Any, Final
 
@@ -16,11 +15,14 @@ import orjson
 import zstandard
 from starlette.types import Receive
 
+from dialects.body import BodyError, find_repeated
 from runtime.faults import Reason, ServiceFault
 
 MAX_DEPTH: Final = 200
 MAX_STRUCTURE: Final = 500_000
-DECIDING_KEYS: Final = ("model", "stream", "max_tokens", "max_completion_tokens", "thinking")
+DECIDING_KEYS: Final = frozenset(
+    {"model", "stream", "max_tokens", "max_completion_tokens", "max_output_tokens", "thinking"}
+)
 FIRST_TIMEOUT_S: Final = 30.0
 BYTES_PER_S: Final = 16 * 1024
 
@@ -128,9 +130,9 @@ def _check_duplicates(body: bytes) -> None:
     suspicious = any(body.count(b'"%b"' % key.encode()) > 1 for key in DECIDING_KEYS)
     if not suspicious and b"\\u00" not in body:
         return
-    pairs = json.loads(body, object_pairs_hook=list)
-    seen: set[str] = set()
-    for key, _value in pairs:
-        if key in seen and key in DECIDING_KEYS:
-            raise _invalid(f'"{key}" stands more than once in the request body.')
-        seen.add(key)
+    try:
+        repeated = find_repeated(body, DECIDING_KEYS)
+    except BodyError as error:
+        raise _invalid(f"{str(error).capitalize()}.") from None
+    if repeated is not None:
+        raise _invalid(f'"{repeated}" stands more than once in the request body.')

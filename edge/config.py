@@ -26,3 +26,4 @@ class Config:
     max_body_bytes: int = setting("GATEBEYZ_MAX_BODY_BYTES", default=32 * 1024 * 1024)
     keepalive_s: float = setting("GATEBEYZ_KEEPALIVE_S", default=10.0)
     drain_s: float = setting("GATEBEYZ_DRAIN_S", default=60.0)
+    log_level: str = setting("GATEBEYZ_LOG_LEVEL", default="INFO")

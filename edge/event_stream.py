@@ -3,22 +3,26 @@
 Bytes pass as they came, but never half a frame: the tail after the last frame boundary waits for
 the next read. So a keep-alive can be put between frames, and a stream that breaks off ends in the
 dialect's error event instead of in a fragment that a client's parser would choke on.
+
+One ticker a stream breaks silence. It looks at a clock that each write sets, so a chunk costs
+neither a task nor a timer.
 """
 
 from __future__ import annotations
 
-import re
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.types import Send
 
-from dialects.dialect import Dialect
+from dialects.dialect import Dialect, Sent
 from dialects.errors import Fault
 from edge.faults import identity_headers
 
 MAX_TAIL_BYTES: Final = 8 * 1024 * 1024
 _BOUNDARIES: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
-_SEQUENCE: Final = re.compile(rb'"sequence_number":\s*(\d+)')
 
 STREAM_HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -40,13 +44,20 @@ def frame_end(data: bytes) -> int:
 class EventStream:
     """One answer's stream over ASGI."""
 
-    __slots__ = ("_dialect", "_is_open", "_last", "_request_id", "_send", "_tail")
+    __slots__ = (
+        "_clock", "_dialect", "_first", "_is_open", "_last", "_request_id", "_send", "_sent_at",
+        "_tail", "_turn",
+    )  # fmt: skip
 
     def __init__(self, send: Send, dialect: Dialect, request_id: str) -> None:
         self._send = send
         self._dialect = dialect
         self._request_id = request_id
+        self._clock = asyncio.get_running_loop().time
+        self._sent_at = self._clock()
+        self._turn = asyncio.Lock()  # a keep-alive and a chunk may come at once
         self._tail = b""
+        self._first = b""
         self._last = b""
         self._is_open = False
 
@@ -56,15 +67,9 @@ class EventStream:
         return self._is_open
 
     async def open(self, headers: list[tuple[bytes, bytes]]) -> None:
-        """Send status and headers."""
-        self._is_open = True
-        await self._send(
-            {
-                "type": "http.response.start",
-                "status": 200,
-                "headers": [*STREAM_HEADERS, *identity_headers(self._request_id), *headers],
-            }
-        )
+        """Send status and headers, unless silence was broken with them already."""
+        async with self._turn:
+            await self._open(headers)
 
     async def write(self, chunk: bytes) -> None:
         """Pass the whole frames on and keep the tail."""
@@ -73,13 +78,24 @@ class EventStream:
         self._tail = data[end:] if end < len(data) else b""
         if len(self._tail) > MAX_TAIL_BYTES:
             raise OversizedFrameError
-        if end:
-            self._last = data if end == len(data) else data[:end]
+        if not end:
+            return
+        self._last = data if end == len(data) else data[:end]
+        self._first = self._first or self._last
+        self._sent_at = self._clock()
+        async with self._turn:
             await self._send_body(self._last)
 
-    async def keep_alive(self) -> None:
-        """A sign of life between frames."""
-        await self._send_body(self._dialect.keepalive(self._next_sequence()))
+    @contextlib.asynccontextmanager
+    async def kept_alive(self, commit_after_s: float, keepalive_s: float) -> AsyncIterator[None]:
+        """Break silence while the context lasts: after ``commit_after_s`` without a byte with the
+        status, then each ``keepalive_s`` with the dialect's sign of life.
+        """
+        ticker = asyncio.ensure_future(self._tick(commit_after_s, keepalive_s))
+        try:
+            yield
+        finally:
+            ticker.cancel()
 
     async def close(self) -> None:
         """End well: a last frame without its blank line still belongs to the answer."""
@@ -87,12 +103,30 @@ class EventStream:
 
     async def fail(self, fault: Fault) -> None:
         """End in the dialect's error event; half a frame is dropped."""
-        event = self._dialect.render_stream_fault(fault, self._request_id, self._next_sequence())
+        event = self._dialect.render_stream_fault(fault, self._request_id, self._what_went())
         await self._send({"type": "http.response.body", "body": event, "more_body": False})
+
+    async def _tick(self, commit_after_s: float, keepalive_s: float) -> None:
+        while True:
+            limit_s = keepalive_s if self._is_open else commit_after_s
+            rest_s = self._sent_at + limit_s - self._clock()
+            if rest_s > 0:
+                await asyncio.sleep(rest_s)
+                continue
+            self._sent_at = self._clock()
+            async with self._turn:
+                await self._open([])
+                await self._send_body(self._dialect.keepalive(self._what_went()))
+
+    async def _open(self, headers: list[tuple[bytes, bytes]]) -> None:
+        if self._is_open:
+            return
+        self._is_open = True
+        all_headers = [*STREAM_HEADERS, *identity_headers(self._request_id), *headers]
+        await self._send({"type": "http.response.start", "status": 200, "headers": all_headers})
+
+    def _what_went(self) -> Sent:
+        return Sent(self._first, self._last)
 
     async def _send_body(self, data: bytes) -> None:
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
-
-    def _next_sequence(self) -> int:
-        found = _SEQUENCE.findall(self._last)
-        return int(found[-1]) + 1 if found else 0

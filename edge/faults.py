@@ -6,6 +6,7 @@ dialect's terminal error event. One table says what each reason means to a clien
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -61,6 +62,23 @@ def public_fault(error: ServiceFault) -> Fault:
     if error.retry_after_s is not None and retryable is not False:
         retry_after_s = min(MAX_RETRY_AFTER_S, max(1, round(error.retry_after_s)))
     return Fault(kind, message, error.metadata.get("param"), retry_after_s, retryable)
+
+
+def retry_headers(given: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """An upstream's advice on retrying: a wait of up to a minute, or none at all.
+
+    Anthropic's SDKs sleep for whatever is said, OpenAI's retry at once beyond a minute; for a
+    longer wait both are told not to retry.
+    """
+    wait, advice = given.get("retry-after", ""), given.get("x-should-retry", "")
+    headers = []
+    if wait.isdecimal() and int(wait) > MAX_RETRY_AFTER_S:
+        advice = "false"
+    elif wait.isdecimal():
+        headers.append((b"retry-after", wait.encode()))
+    if advice in ("true", "false"):
+        headers.append((b"x-should-retry", advice.encode()))
+    return headers
 
 
 def fault_headers(fault: Fault) -> list[tuple[bytes, bytes]]:

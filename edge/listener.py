@@ -1,7 +1,8 @@
-"""uvicorn behind our own bounds: a receive deadline and a cap on header bytes.
+"""uvicorn behind our own bounds: deadlines for headers and for reading an answer, a cap on both.
 
-Bare, uvicorn with httptools keeps a silent connection open for ever and swallows 100 MB of
-headers from one socket (docs/architecture.md, measured). Both are cut here, in the protocol.
+Bare, uvicorn with httptools keeps a silent connection open for ever, swallows 100 MB of headers
+from one socket, and waits for ever for a client that stopped reading (all measured). Each is cut
+here, in the protocol, by a timer that costs nothing per chunk.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import uvicorn
@@ -17,35 +18,81 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEADER_TIMEOUT_S: Final = 10.0
+STALL_TIMEOUT_S: Final = 60.0
 MAX_HEADER_BYTES: Final = 64 * 1024
+MAX_CONNECTIONS: Final = 20_000
+
+_TOO_LARGE: Final = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-length: 0\r\nconnection: close\r\n\r\n"
+)
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """A connection whose headers must arrive soon and be small."""
+    """A connection whose headers come soon and are small, and whose client reads its answer."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._header_bytes = 0
-        self._deadline = asyncio.get_running_loop().call_later(HEADER_TIMEOUT_S, self._cut)
+        self._begin_headers()
+        self._header_deadline = self._call_later(HEADER_TIMEOUT_S, transport.close)
+        self._stall_deadline: asyncio.TimerHandle | None = None
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
 
-    def _cut(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.close()
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # A header is told only when it is whole, so what was read for it is counted too.
+        if self._is_in_headers:
+            self._read_bytes += len(data)
+            self._check_headers(self._read_bytes)
+
+    def on_message_begin(self) -> None:
+        self._begin_headers()
+        self._header_deadline.cancel()
+        self._header_deadline = self._call_later(HEADER_TIMEOUT_S, self.transport.close)
+        super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > MAX_HEADER_BYTES:
-            self._cut()
+        self._told_bytes += len(name) + len(value)
+        self._check_headers(self._told_bytes)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._deadline.cancel()
-        self._header_bytes = 0
+        self._header_deadline.cancel()
+        self._is_in_headers = False
         super().on_headers_complete()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._stall_deadline is None:
+            self._stall_deadline = self._call_later(STALL_TIMEOUT_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._end_stall()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._deadline.cancel()
+        self._header_deadline.cancel()
+        self._end_stall()
         super().connection_lost(exc)
+
+    def _begin_headers(self) -> None:
+        self._is_in_headers = True
+        self._read_bytes = 0
+        self._told_bytes = 0
+
+    def _check_headers(self, size: int) -> None:
+        if size > MAX_HEADER_BYTES and not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+
+    def _end_stall(self) -> None:
+        if self._stall_deadline is not None:
+            self._stall_deadline.cancel()
+            self._stall_deadline = None
+
+    def _call_later(self, delay_s: float, act: Callable[[], None]) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_later(delay_s, act)
 
 
 class QuietServer(uvicorn.Server):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dialects import json_text
+from dialects.dialect import Sent
 from dialects.errors import Fault, FaultClass
 from dialects.scrub import scrub_message
 from dialects.sse import render_frame
@@ -109,6 +110,6 @@ def render_fault(fault: Fault, request_id: str) -> tuple[int, dict[str, Any]]:
     }
 
 
-def render_stream_fault(fault: Fault, request_id: str, now: int) -> bytes:
-    """The terminal event of a stream that broke after its first byte; ``now`` has no place here."""
+def render_stream_fault(fault: Fault, request_id: str, sent: Sent) -> bytes:
+    """The terminal event of a stream that broke after its first byte."""
     return render_frame("error", json_text.render(render_fault(fault, request_id)[1]))

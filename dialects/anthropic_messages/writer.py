@@ -13,7 +13,7 @@ from dialects import json_text
 from dialects.anthropic_messages.fault import render_stream_fault
 from dialects.anthropic_messages.stream import FINISH_OF, NAME
 from dialects.anthropic_messages.usage import render_usage
-from dialects.dialect import AnswerContext
+from dialects.dialect import AnswerContext, Sent
 from dialects.errors import LocalDialectError
 from dialects.events import (
     Annotation,
@@ -43,7 +43,7 @@ STOP_REASON: Final[dict[FinishReason, str]] = {
 }
 
 
-def keepalive(now: int) -> bytes:
+def keepalive(sent: Sent) -> bytes:
     """A sign of life; legal even before ``message_start``."""
     return PING
 
@@ -146,7 +146,7 @@ class MessagesWriter:
             case End():
                 return self._end()
             case Failure():
-                return render_stream_fault(event.fault, self._context.request_id, self._context.now)
+                return render_stream_fault(event.fault, self._context.request_id, Sent())
             case Tick():
                 return PING
 

@@ -6,6 +6,7 @@ import re
 from typing import Any, Final
 
 from dialects import json_text
+from dialects.dialect import Sent
 from dialects.errors import Fault, FaultClass
 from dialects.openai_chat.wire import as_text
 from dialects.scrub import scrub_message
@@ -161,11 +162,11 @@ def render_fault(fault: Fault, request_id: str) -> tuple[int, dict[str, Any]]:
     return _envelope(fault)
 
 
-def render_stream_fault(fault: Fault, request_id: str, sequence: int) -> bytes:
+def render_stream_fault(fault: Fault, request_id: str, sent: Sent) -> bytes:
     """The terminal event of a stream that broke; no [DONE] follows it."""
     return render_data(json_text.render(_envelope(fault)[1]))
 
 
-def keepalive(sequence: int) -> bytes:
+def keepalive(sent: Sent) -> bytes:
     """A comment: every client passes over it (openai-chat §7.1)."""
     return b": keep-alive\n\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from dialects import json_text
-from dialects.dialect import AnswerContext
+from dialects.dialect import AnswerContext, Sent
 from dialects.errors import Fault, FaultClass, RemoteDialectError
 from dialects.events import (
     NEED_DATA,
@@ -192,9 +192,9 @@ class ChatWriter:
             case End():
                 return self._end()
             case Failure():
-                return render_stream_fault(event.fault, self._context.request_id, 0)
+                return render_stream_fault(event.fault, self._context.request_id, Sent())
             case Tick():
-                return keepalive(0)
+                return keepalive(Sent())
 
     def _start(self, event: Start) -> bytes:
         self._usage = self._usage.merge(event.usage)

@@ -6,9 +6,9 @@ from typing import Final
 
 from dialects.dialect import Dialect
 from dialects.openai_responses.fault import (
+    keepalive,
     parse_fault,
     render_fault,
-    render_keepalive,
     render_stream_fault,
 )
 from dialects.openai_responses.reader import StreamReader
@@ -34,5 +34,5 @@ DIALECT: Final = Dialect(
     parse_fault=parse_fault,
     render_fault=render_fault,
     render_stream_fault=render_stream_fault,
-    keepalive=render_keepalive,
+    keepalive=keepalive,
 )

@@ -11,6 +11,7 @@ import math
 import re
 from typing import Any, Final
 
+from dialects.dialect import Sent
 from dialects.errors import Fault, FaultClass
 from dialects.json_text import render
 from dialects.openai_responses.payload import object_of, optional_text, parse_object
@@ -86,6 +87,8 @@ _KEY_WORDS: Final = re.compile(r"incorrect api key|invalid api key|api key (?:no
 _OVERFLOW_WORDS: Final = re.compile(
     r"prompt is too long|maximum context length|context window|context_length_exceeded", re.I
 )
+_RESPONSE_ID: Final = re.compile(rb'"response":\s*\{\s*"id":\s*"([A-Za-z0-9_-]{1,200})"')
+_SEQUENCE: Final = re.compile(rb'"sequence_number":\s*(\d+)')
 _WAIT: Final = re.compile(r"try again in (\d+(?:\.\d+)?)\s*(ms|s|m)?", re.I)
 
 
@@ -183,16 +186,30 @@ def render_failure(fault: Fault, response: dict[str, Any], sequence: int) -> byt
     return render_frame("error", render(error)) + render_frame("response.failed", render(failed))
 
 
-def render_stream_fault(fault: Fault, request_id: str, sequence: int) -> bytes:
-    """The end of a stream whose Writer is not at hand; ``sequence`` is the next number."""
+def render_stream_fault(fault: Fault, request_id: str, sent: Sent) -> bytes:
+    """The end of a stream whose Writer is not at hand: it goes on with its id and its numbers.
+
+    SDK helpers throw at a response whose id changes between events.
+    """
+    named = _RESPONSE_ID.search(sent.first)
     response: dict[str, Any] = {
-        "id": f"resp_{request_id}",
+        "id": named[1].decode() if named else f"resp_{request_id}",
         "object": "response",
         "output": [],
         "incomplete_details": None,
         "usage": None,
     }
-    return render_failure(fault, response, sequence)
+    return render_failure(fault, response, _next_sequence(sent))
+
+
+def keepalive(sent: Sent) -> bytes:
+    """A sign of life in a stream whose Writer is not at hand."""
+    return render_keepalive(_next_sequence(sent))
+
+
+def _next_sequence(sent: Sent) -> int:
+    numbers = _SEQUENCE.findall(sent.last)
+    return int(numbers[-1]) + 1 if numbers else 0
 
 
 def render_keepalive(sequence: int) -> bytes:

@@ -20,13 +20,14 @@ from starlette.types import Receive, Scope, Send
 
 from dialects.dialect import Dialect, Peek
 from dialects.errors import Fault, FaultClass, RemoteDialectError
+from dialects.scrub import names_account
 from edge.admittance import Admittance
 from edge.body import ClientGoneError, parse_body, read_body
 from edge.event_stream import EventStream, OversizedFrameError
-from edge.faults import public_fault, send_fault, send_json
+from edge.faults import public_fault, retry_headers, send_fault, send_json
 from edge.identity import new_request_id
 from gatebeyz.inference.v1 import inference_pb2
-from runtime.faults import ServiceFault, fault_of
+from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.logs import get_logger
 
 # After this silence the status goes out with a keep-alive; errors are in-band from then on.
@@ -55,6 +56,7 @@ class Request:
     model: str = ""
     status: int = 0
     reason: str = ""
+    outcome: inference_pb2.Outcome | None = None
 
 
 def begin(scope: Scope) -> Request:
@@ -147,57 +149,65 @@ class InferenceSurface:
     async def _relay(
         self, request: Request, call: Any, send: Send, stream: EventStream, *, is_stream: bool
     ) -> None:
-        answers = Answers(call)
-        first = await answers.next(COMMIT_AFTER_S if is_stream else None)
-        if first is None:
-            request.status = 200
-            await stream.open([])
-            await stream.keep_alive()
-            while (first := await answers.next(self._keepalive_s)) is None:
-                await stream.keep_alive()
-        status = first.head.status
-        headers = head_headers(first.head)
-        content_type = first.head.headers.get("content-type", "")
-        if status == 200 and is_stream and "json" not in content_type:
-            await self._stream(request, first, answers, stream, headers)
-            return
-        body = first.chunk + b"".join([answer.chunk async for answer in answers])
-        if status >= 400:
-            body = self._error_body(status, body, request.request_id)
+        silence = (
+            stream.kept_alive(COMMIT_AFTER_S, self._keepalive_s)
+            if is_stream
+            else contextlib.nullcontext()
+        )
+        async with silence:
+            first = await call.read()
+            if first is grpc.aio.EOF:
+                raise ServiceFault(Reason.INTERNAL, "The gateway failed to answer.")
+            kind = first.head.headers.get("content-type", "")
+            if first.head.status == 200 and is_stream and "json" not in kind:
+                await self._stream(request, first, call, stream)
+                return
+            body = await self._whole(request, first, call)
         if stream.is_open:
-            await stream.fail(self.dialect.parse_fault(status, body))
+            await stream.fail(self.dialect.parse_fault(first.head.status, body))
             return
-        request.status = status
-        await send_json(request.scope, send, status, body, request.request_id, headers)
+        request.status = first.head.status
+        headers = head_headers(first.head)
+        await send_json(request.scope, send, request.status, body, request.request_id, headers)
+
+    async def _whole(
+        self, request: Request, first: inference_pb2.GenerateResponse, call: Any
+    ) -> bytes:
+        """The body of an answer that is not a stream; UPSTREAM_ERROR where it broke off."""
+        pieces: list[bytes] = []
+        answer: Any = first
+        while answer is not grpc.aio.EOF:
+            pieces.append(answer.chunk)
+            if answer.HasField("outcome"):
+                request.outcome = answer.outcome
+            answer = await call.read()
+        body = b"".join(pieces)
+        if first.head.status >= 400:
+            return self._error_body(first.head.status, body, request.request_id)
+        if request.outcome is None or request.outcome.end == inference_pb2.END_TRUNCATED:
+            raise ServiceFault(Reason.UPSTREAM_ERROR, "The model's answer broke off.")
+        return body
 
     async def _stream(
         self,
         request: Request,
         first: inference_pb2.GenerateResponse,
-        answers: Answers,
+        call: Any,
         stream: EventStream,
-        headers: list[tuple[bytes, bytes]],
     ) -> None:
         request.status = 200
-        if not stream.is_open:
-            await stream.open(headers)
-        answer: inference_pb2.GenerateResponse | None = first
-        end = inference_pb2.END_UNSPECIFIED
+        await stream.open(head_headers(first.head))
+        answer: Any = first
         try:
-            while True:
-                if answer is None:
-                    await stream.keep_alive()
-                else:
-                    if answer.chunk:
-                        await stream.write(answer.chunk)
-                    if answer.HasField("outcome"):
-                        end = answer.outcome.end
-                answer = await answers.next(self._keepalive_s)
-        except StopAsyncIteration:
-            pass
+            while answer is not grpc.aio.EOF:
+                if answer.chunk:
+                    await stream.write(answer.chunk)
+                if answer.HasField("outcome"):
+                    request.outcome = answer.outcome
+                answer = await call.read()
         except OversizedFrameError:
-            end = inference_pb2.END_TRUNCATED
-        if end in (inference_pb2.END_TRUNCATED, inference_pb2.END_UNSPECIFIED):
+            request.outcome = None
+        if request.outcome is None or request.outcome.end == inference_pb2.END_TRUNCATED:
             request.reason = "TRUNCATED"
             await stream.fail(_TRUNCATED)
         else:
@@ -205,43 +215,13 @@ class InferenceSurface:
 
     def _error_body(self, status: int, body: bytes, request_id: str) -> bytes:
         """An upstream's error as it came where it is in the dialect's shape, else brought there."""
-        with contextlib.suppress(orjson.JSONDecodeError):
-            parsed = orjson.loads(body)
-            if isinstance(parsed, dict) and isinstance(parsed.get("error"), (dict, str)):
-                return body
+        if not names_account(body.decode("utf-8", "replace")):
+            with contextlib.suppress(orjson.JSONDecodeError):
+                parsed = orjson.loads(body)
+                if isinstance(parsed, dict) and isinstance(parsed.get("error"), (dict, str)):
+                    return body
         fault = self.dialect.parse_fault(status, body)
         return orjson.dumps(self.dialect.render_fault(fault, request_id)[1])
-
-
-class Answers:
-    """The messages of a call, with a wait that may end early without losing one."""
-
-    __slots__ = ("_call", "_pending")
-
-    def __init__(self, call: Any) -> None:
-        self._call = call
-        self._pending: asyncio.Future[Any] | None = None
-
-    def __aiter__(self) -> AsyncIterator[inference_pb2.GenerateResponse]:
-        return self
-
-    async def __anext__(self) -> inference_pb2.GenerateResponse:
-        answer = await self.next(None)
-        assert answer is not None
-        return answer
-
-    async def next(self, timeout_s: float | None) -> inference_pb2.GenerateResponse | None:
-        """The next message; None after ``timeout_s`` of silence; StopAsyncIteration at the end."""
-        pending = self._pending or asyncio.ensure_future(self._call.read())
-        self._pending = pending
-        done, _ = await asyncio.wait([pending], timeout=timeout_s)
-        if not done:
-            return None
-        self._pending = None
-        answer = pending.result()
-        if answer is grpc.aio.EOF:
-            raise StopAsyncIteration
-        return answer  # type: ignore[no-any-return]
 
 
 @contextlib.asynccontextmanager
@@ -269,10 +249,7 @@ async def client_watch(receive: Receive, call: Any) -> AsyncIterator[None]:
 
 def head_headers(head: inference_pb2.Head) -> list[tuple[bytes, bytes]]:
     """What of an upstream's head a client sees."""
-    headers = []
-    for name in ("retry-after", "x-should-retry"):
-        if value := head.headers.get(name):
-            headers.append((name.encode(), value.encode("latin-1")))
+    headers = retry_headers(head.headers)
     if head.warnings:
         joined = ";".join(head.warnings)[:1024]
         headers.append((b"x-gatebeyz-warnings", joined.encode("latin-1", "replace")))

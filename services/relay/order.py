@@ -12,13 +12,13 @@ from typing import Final
 
 import orjson
 
+from dialects.body import BodyError, find_model, splice_model
 from dialects.dialect import Dialect
 from dialects.errors import RemoteDialectError
 from gatebeyz.inference.v1 import inference_pb2
 from runtime.catalog import Catalog, Model, Route
 from runtime.faults import Reason, ServiceFault
 from runtime.grants import Grant
-from services.relay.body import BodyError, find_model, splice_model
 from services.relay.exchange import Call
 
 DIALECT_NAMES: Final[Mapping[int, str]] = {

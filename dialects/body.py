@@ -1,16 +1,17 @@
-"""A request body with another model in it, every other byte as it came.
+"""A request body seen from above: its top-level keys, and where their values stand in the bytes.
 
 Decoding and encoding again would lose key order, number forms and escapes that signatures and
-caches depend on, so the value's place is found by scanning and only it is cut out. The scan
+caches depend on, so a value's place is found by scanning and only it is cut out. The scan
 follows RFC 8259: a string hides brackets, an escaped key ("mod\\u0065l") is the same key, a
-nested ``model`` is somebody else's. Two top-level ``model`` keys are refused: parsers disagree on
-which one counts.
+nested ``model`` is somebody else's. Keys that decide something may stand only once: parsers
+disagree on which one counts.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Final
 
 MAX_DEPTH: Final = 200
@@ -28,25 +29,13 @@ _QUOTE: Final = ord('"')
 
 
 class BodyError(ValueError):
-    """The body is not one JSON object with one top-level model."""
+    """The body is not one JSON object, or not one with one top-level model."""
 
 
-def replace_model(body: bytes, model: str) -> bytes:
-    """``body`` with its top-level model's value replaced; BodyError where that cannot be."""
-    return splice_model(body, find_model(body), model)
-
-
-def splice_model(body: bytes, place: tuple[int, int], model: str) -> bytes:
-    """``body`` with ``model`` at the place ``find_model`` gave."""
-    begin, end = place
-    return b"".join((body[:begin], json.dumps(model).encode(), body[end:]))
-
-
-def find_model(body: bytes) -> tuple[int, int]:
-    """Where the value of the top-level ``model`` begins and ends; it must be a string."""
+def top_level(body: bytes) -> Iterator[tuple[str, int, int]]:
+    """Each top-level key with the begin and end of its value, in order. Raises BodyError."""
     if len(body) > MAX_BRACKETS and body.count(b"{") + body.count(b"[") > MAX_BRACKETS:
         raise BodyError("the body has too many objects and arrays")
-    found: tuple[int, int] | None = None
     position = _expect(body, _skip_blank(body, 0), b"{")
     position = _skip_blank(body, position)
     is_empty = body[position : position + 1] == b"}"
@@ -54,21 +43,45 @@ def find_model(body: bytes) -> tuple[int, int]:
         key, position = _read_key(body, position)
         begin = _skip_blank(body, _expect(body, _skip_blank(body, position), b":"))
         end = _skip_value(body, begin)
-        if key == "model":
-            if found is not None:
-                raise BodyError("model is given twice")
-            if body[begin] != _QUOTE:
-                raise BodyError("model must be a string")
-            found = begin, end
+        yield key, begin, end
         position = _skip_blank(body, end)
         if body[position : position + 1] == b"}":
             break
         position = _skip_blank(body, _expect(body, position, b","))
     if _skip_blank(body, position + 1) != len(body):
         raise BodyError("the body goes on after its object")
+
+
+def find_repeated(body: bytes, keys: frozenset[str]) -> str | None:
+    """The first of ``keys`` that stands more than once at the top. Raises BodyError."""
+    seen: set[str] = set()
+    for key, _begin, _end in top_level(body):
+        if key in seen and key in keys:
+            return key
+        seen.add(key)
+    return None
+
+
+def find_model(body: bytes) -> tuple[int, int]:
+    """Where the value of the top-level ``model`` begins and ends; it must be a string."""
+    found: tuple[int, int] | None = None
+    for key, begin, end in top_level(body):
+        if key != "model":
+            continue
+        if found is not None:
+            raise BodyError("model is given twice")
+        if body[begin] != _QUOTE:
+            raise BodyError("model must be a string")
+        found = begin, end
     if found is None:
         raise BodyError("model is missing")
     return found
+
+
+def splice_model(body: bytes, place: tuple[int, int], model: str) -> bytes:
+    """``body`` with ``model`` at the place ``find_model`` gave."""
+    begin, end = place
+    return b"".join((body[:begin], json.dumps(model).encode(), body[end:]))
 
 
 def _skip_blank(body: bytes, position: int) -> int:
