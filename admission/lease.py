@@ -69,6 +69,19 @@ class LeaseHolder:
         self._refusals: OrderedDict[LeaseKey, tuple[float, ServiceFault]] = OrderedDict()
         self._followers: set[asyncio.Task[None]] = set()
 
+    def __len__(self) -> int:
+        return len(self._leases)
+
+    def silence_s(self) -> float:
+        """The longest time since auth was heard on a lease that stands; 0 without any."""
+        now = time.monotonic()
+        held = [
+            future.result()
+            for future in tuple(self._leases.values())
+            if future.done() and not future.cancelled() and future.exception() is None
+        ]
+        return max((now - lease.heard_at for lease in held), default=0.0)
+
     async def lease(self, digest: bytes, product: auth_pb2.Product) -> Lease:
         """The lease of a key; ServiceFault where auth refuses it or cannot be reached."""
         key = (digest, product)

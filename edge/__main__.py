@@ -8,9 +8,11 @@ import secrets
 import uvicorn
 
 from admission.lease import LeaseHolder
+from edge import metrics
 from edge.admittance import Admittance
 from edge.app import Stubs, create_app
 from edge.config import Config
+from edge.drain import Drain
 from edge.listener import listener, serve_all
 from edge.readiness import Readiness
 from gatebeyz.auth.v1 import auth_pb2
@@ -20,6 +22,7 @@ from runtime.catalog import load_catalog
 from runtime.channels import open_channel
 from runtime.config import main_config
 from runtime.logs import configure
+from runtime.metrics import serve_metrics
 from runtime.serving import run
 
 
@@ -34,7 +37,9 @@ async def main() -> None:
     leases = LeaseHolder(auth, f"edge-{secrets.token_hex(8)}")
     relay_stub = inference_pb2_grpc.InferenceServiceStub(relay)
     stubs = Stubs(counter_pb2_grpc.CounterServiceStub(counter), relay_stub)
-    readiness = Readiness([auth, relay])
+    readiness, drain = Readiness([auth, relay]), Drain()
+    metrics.watch_leases(leases)
+    serve_metrics("edge", config.metrics_listen)
 
     listeners: list[uvicorn.Server] = []
     for product, listen, hosts in (
@@ -52,10 +57,10 @@ async def main() -> None:
             inference_pb2_grpc.InferenceServiceStub(translator),
             config.max_body_bytes,
         )
-        app = create_app(admittance, stubs, config.keepalive_s, hosts, readiness.is_ready)
+        app = create_app(admittance, stubs, drain, config.keepalive_s, hosts, readiness.is_ready)
         listeners.append(listener(app, listen, config.drain_s))
     try:
-        await serve_all(listeners)
+        await serve_all(listeners, drain, config.drain_pause_s, config.drain_s)
     finally:
         await leases.close()
         await asyncio.gather(*(channel.close() for channel in channels))

@@ -18,14 +18,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dialects.errors import Fault, FaultClass
 from dialects.registry import DIALECTS
 from edge.admittance import Admittance
+from edge.drain import Drain, closing
 from edge.faults import send_fault
 from edge.identity import new_request_id
 from edge.surfaces.count_tokens import CountTokensSurface
 from edge.surfaces.inference import InferenceSurface
 from edge.surfaces.models import ModelsSurface
 from gatebeyz.auth.v1 import auth_pb2
+from runtime.metrics import READY
 
 _OPENAI_PATHS: Final = ("/v1/chat/completions", "/v1/responses")
+# Asked by address: no host rule holds for them.
+_PROBES: Final = ("/healthz", "/livez")
 MAX_HEADERS: Final = 100
 
 
@@ -40,22 +44,26 @@ class Stubs:
 def create_app(
     admittance: Admittance,
     stubs: Stubs,
+    drain: Drain,
     keepalive_s: float,
     hosts: tuple[str, ...],
     is_ready: Callable[[], Awaitable[bool]],
 ) -> ASGIApp:
     """The app of one listener: the monthly API, or the Claude Credits surfaces alone."""
     surfaces: dict[str, ASGIApp] = {
-        "/v1/messages": InferenceSurface(DIALECTS["anthropic_messages"], admittance, keepalive_s),
+        "/v1/messages": InferenceSurface(
+            DIALECTS["anthropic_messages"], admittance, drain, keepalive_s
+        ),
         "/v1/messages/count_tokens": CountTokensSurface(admittance, stubs.counter, stubs.relay),
     }
     if admittance.product == auth_pb2.PRODUCT_API:
         for name in ("openai_chat", "openai_responses"):
             dialect = DIALECTS[name]
-            surfaces[dialect.path] = InferenceSurface(dialect, admittance, keepalive_s)
+            surfaces[dialect.path] = InferenceSurface(dialect, admittance, drain, keepalive_s)
 
     async def ready(_request: Request) -> Response:
-        serving = await is_ready()
+        serving = not drain.is_begun and await is_ready()
+        READY.set(serving)
         return JSONResponse({"ready": serving}, status_code=200 if serving else 503)
 
     async def alive(_request: Request) -> Response:
@@ -63,18 +71,24 @@ def create_app(
 
     starlette = Starlette(routes=[Route("/healthz", ready), Route("/livez", alive)])
     starlette.router.redirect_slashes = False
-    return Gate(surfaces, ModelsSurface(admittance), starlette, hosts)
+    return Gate(surfaces, ModelsSurface(admittance), starlette, drain, hosts)
 
 
 class Gate:
     """Hosts, methods and unknown paths, each answered in the envelope its caller expects."""
 
     def __init__(
-        self, surfaces: dict[str, ASGIApp], models: ASGIApp, pages: ASGIApp, hosts: tuple[str, ...]
+        self,
+        surfaces: dict[str, ASGIApp],
+        models: ASGIApp,
+        pages: ASGIApp,
+        drain: Drain,
+        hosts: tuple[str, ...],
     ) -> None:
         self._surfaces = surfaces
         self._models = models
         self._pages = pages
+        self._drain = drain
         self._hosts = frozenset(host.lower().encode() for host in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,6 +99,8 @@ class Gate:
                 await receive()
                 await send({"type": "websocket.close", "code": 1008})
             return
+        if self._drain.is_begun:
+            send = closing(send)
         fault = self._check(scope)
         path: str = scope["path"]
         app, methods = self._find(path)
@@ -105,7 +121,7 @@ class Gate:
             return surface, ("POST",)
         if path == "/v1/models" or path.startswith("/v1/models/"):
             return self._models, ("GET", "HEAD")
-        if path in ("/healthz", "/livez"):
+        if path in _PROBES:
             return self._pages, ("GET", "HEAD")
         return None, ()
 
@@ -117,7 +133,7 @@ class Gate:
         if len(scope["headers"]) > MAX_HEADERS:
             return Fault(FaultClass.BAD_REQUEST, "Too many headers.")
         name = hosts[0].rsplit(b":", 1)[0].lower()
-        if self._hosts and name not in self._hosts:
+        if self._hosts and name not in self._hosts and scope["path"] not in _PROBES:
             return Fault(FaultClass.NOT_FOUND, "This host is not served here.")
         return None
 

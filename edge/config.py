@@ -26,4 +26,10 @@ class Config:
     max_body_bytes: int = setting("GATEBEYZ_MAX_BODY_BYTES", default=32 * 1024 * 1024)
     keepalive_s: float = setting("GATEBEYZ_KEEPALIVE_S", default=10.0)
     drain_s: float = setting("GATEBEYZ_DRAIN_S", default=60.0)
+    drain_pause_s: float = setting(
+        "GATEBEYZ_DRAIN_PAUSE_S", default=0.0, help="how long callers get to learn of a shutdown"
+    )
+    metrics_listen: str = setting(
+        "GATEBEYZ_METRICS_LISTEN", default="", help="host:port of /metrics; empty = none"
+    )
     log_level: str = setting("GATEBEYZ_LOG_LEVEL", default="INFO")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -17,10 +18,15 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from edge.drain import Drain
+from runtime.logs import get_logger
+
 HEADER_TIMEOUT_S: Final = 10.0
 STALL_TIMEOUT_S: Final = 60.0
 MAX_HEADER_BYTES: Final = 64 * 1024
 MAX_CONNECTIONS: Final = 20_000
+# What an answer gets to write its error event once the grace is over.
+END_S: Final = 2.0
 
 _TOO_LARGE: Final = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -103,17 +109,32 @@ class QuietServer(uvicorn.Server):
         yield
 
 
-async def serve_all(servers: list[uvicorn.Server]) -> None:
-    """Serve until SIGTERM or SIGINT; running streams get the drain to finish."""
+async def serve_all(
+    servers: list[uvicorn.Server], drain: Drain, pause_s: float, drain_s: float
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain.
 
-    def stop() -> None:
-        for server in servers:
-            server.should_exit = True
-
+    Whoever sends requests here gets ``pause_s`` to learn that this process goes, while it still
+    takes them; what runs then gets ``drain_s``, and what is left is ended in-band and closed.
+    """
+    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    await asyncio.gather(*(server.serve() for server in servers))
+        loop.add_signal_handler(number, stop.set)
+    serving = asyncio.gather(*(server.serve() for server in servers))
+    asked: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([asked, serving], return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    get_logger().info("draining", grace_s=drain_s)
+    drain.begin()
+    if not serving.done():
+        await asyncio.sleep(pause_s)
+    for server in servers:
+        server.should_exit = True
+    end = loop.call_later(drain_s, drain.end)
+    await serving
+    end.cancel()
+    get_logger().info("stopped")
 
 
 def listener(app: ASGIApp, listen: str, drain_s: float) -> uvicorn.Server:
@@ -132,7 +153,7 @@ def listener(app: ASGIApp, listen: str, drain_s: float) -> uvicorn.Server:
         server_header=False,
         date_header=True,
         proxy_headers=False,
-        timeout_graceful_shutdown=int(drain_s),
+        timeout_graceful_shutdown=math.ceil(drain_s + END_S),
         timeout_keep_alive=75,
     )
     return QuietServer(config)

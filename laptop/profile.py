@@ -13,14 +13,7 @@ from laptop.address import LOOPBACK, is_free, pick_free_ports
 from laptop.catalog import Choice, choose_catalog
 from laptop.child import Command
 from laptop.probe import grpc_probe, http_probe
-from laptop.secret_file import (
-    DEMO_CREDENTIAL,
-    MINTS,
-    OPERATOR_TOKEN,
-    PSEUDONYM_KEY,
-    SEAL_KEYS,
-    keep_secrets,
-)
+from laptop.secret_file import DEMO_CREDENTIAL, MINTS, OPERATOR_TOKEN, keep_secrets
 from runtime.catalog import load_catalog
 from runtime.config import ConfigError
 
@@ -32,6 +25,7 @@ DEFAULT_PORT: Final = 8080
 DRAIN_S: Final = "5"
 """What running streams get at Ctrl-C, unless GATEBEYZ_DRAIN_S says otherwise."""
 
+METRICS_LISTEN: Final = "GATEBEYZ_METRICS_LISTEN"
 _LAST_PORT: Final = 65_535
 _SHARED_SECRETS: Final = ("GATEBEYZ_PEPPER", "GATEBEYZ_GRANT_KEYS", "GATEBEYZ_SERVICE_TOKEN")
 
@@ -56,7 +50,7 @@ SERVICES: Final = (
     Service("auth", (*_SHARED_SECRETS, OPERATOR_TOKEN)),
     Service("counter", ("GATEBEYZ_SERVICE_TOKEN",)),
     Service("relay", (*_SHARED_SECRETS, DEMO_CREDENTIAL)),
-    Service("translator", (*_SHARED_SECRETS, PSEUDONYM_KEY, SEAL_KEYS)),
+    Service("translator", _SHARED_SECRETS),
 )
 
 # What a process inherits. The relay alone sees everything: a catalog names its variables.
@@ -99,6 +93,8 @@ def make_profile(environ: Mapping[str, str], folder: Path, redis_url: str) -> Pr
 
     Writes the secrets that are not there yet and the generated catalog, and nothing else.
     """
+    if METRICS_LISTEN in environ:
+        raise PlanError(f"{METRICS_LISTEN} is one process's address; a laptop runs several")
     port = _edge_port(environ)
     data_dir = folder / DATA_DIR
     secret_files = keep_secrets(data_dir / "secrets")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -21,15 +22,27 @@ _KEEPALIVE: Final = (
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.keepalive_permit_without_calls", 1),
 )
+# The health a balancing client asks each replica for: SERVING until the replica drains. Not its
+# readiness, which follows dependencies: were the store away, clients would see no replica at all.
+ACCEPTING: Final = "gatebeyz.accepting"
+# A connection's end makes the client resolve the name anew, which is how it learns of replicas
+# that were added: within the age, the pause between two look-ups, and a connect.
+CONNECTION_AGE_MS: Final = 6_000
+_SERVICE_CONFIG: Final = json.dumps(
+    {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "healthCheckConfig": {"serviceName": ACCEPTING},
+    }
+)
 CHANNEL_OPTIONS: Final = (
     *_KEEPALIVE,
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.lb_policy_name", "round_robin"),
+    ("grpc.service_config", _SERVICE_CONFIG),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.dns_min_time_between_resolutions_ms", 2_000),
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
     ("grpc.enable_retries", 0),
 )
 SERVER_OPTIONS: Final = (
@@ -38,9 +51,7 @@ SERVER_OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
-    # Scale-out is seen because connections end; streams get the grace to finish.
-    ("grpc.max_connection_age_ms", 60_000),
-    ("grpc.max_connection_age_grace_ms", 600_000),
+    ("grpc.max_connection_age_ms", CONNECTION_AGE_MS),
     ("grpc.so_reuseport", 0),
 )
 

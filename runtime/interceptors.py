@@ -15,6 +15,7 @@ from runtime.channels import SERVICE_TOKEN_KEY
 from runtime.config import SecretText
 from runtime.faults import Reason, ServiceFault, abort
 from runtime.logs import get_logger
+from runtime.metrics import observe_rpc
 
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
 
@@ -94,8 +95,9 @@ async def _abort_unexpected(method: str, begun: float, context: Any) -> None:
 
 
 def _log(method: str, begun: float, result: str) -> None:
-    elapsed_ms = round((time.perf_counter() - begun) * 1000, 1)
-    get_logger().info("rpc", method=method, result=str(result), ms=elapsed_ms)
+    elapsed_s = time.perf_counter() - begun
+    observe_rpc(method, str(result), elapsed_s)
+    get_logger().info("rpc", method=method, result=str(result), ms=round(elapsed_s * 1000, 1))
 
 
 class ServiceTokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]

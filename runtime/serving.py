@@ -1,7 +1,7 @@
 """How every gRPC process serves: bind, health, reflection, drain. Written once.
 
-Shutdown goes in named steps: SIGTERM → NOT_SERVING → a pause for endpoints to learn it → new
-streams refused while running ones finish, up to the grace → ``on_drain`` → closed.
+Shutdown goes in named steps: SIGTERM → NOT_SERVING → a pause for callers to learn it → ``on_stop``
+→ new calls refused while running ones finish, up to the grace → ``on_drain`` → closed.
 """
 
 from __future__ import annotations
@@ -19,16 +19,23 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
-from runtime.channels import SERVER_OPTIONS
+from runtime.channels import ACCEPTING, SERVER_OPTIONS
 from runtime.interceptors import FaultInterceptor
 from runtime.logs import get_logger
+from runtime.metrics import DRAINING, READY, serve_metrics
 
 READY_INTERVAL_S: Final = 1.0
+# A little more than the longest exchange with an upstream may last.
+STREAM_LIMIT_S: Final = 3_660.0
 
 
 @dataclass(slots=True)
 class Process:
-    """What a process is: where it listens, what it attaches, when it is ready, how it drains."""
+    """What a process is: where it listens, what it attaches, when it is ready, how it drains.
+
+    ``on_stop`` ends the streams that would never end by themselves; ``on_drain`` comes when all
+    calls are over. ``stream_limit_s`` is what a call gets once its connection is of age.
+    """
 
     name: str
     listen: str
@@ -36,9 +43,12 @@ class Process:
     service_names: Sequence[str]
     ready: Callable[[], Awaitable[bool]] | None = None
     background: Sequence[Callable[[], Awaitable[None]]] = ()
+    on_stop: Callable[[], None] | None = None
     on_drain: Callable[[], Awaitable[None]] | None = None
+    stream_limit_s: float = STREAM_LIMIT_S
     drain_s: float = 60.0
     drain_pause_s: float = 0.0
+    metrics_listen: str = ""
     interceptors: Sequence[grpc.aio.ServerInterceptor] = field(default_factory=tuple)
 
 
@@ -51,7 +61,11 @@ async def serve(process: Process) -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
     log = get_logger()
     server = grpc.aio.server(
-        interceptors=(FaultInterceptor(), *process.interceptors), options=SERVER_OPTIONS
+        interceptors=(FaultInterceptor(), *process.interceptors),
+        options=(
+            *SERVER_OPTIONS,
+            ("grpc.max_connection_age_grace_ms", int(process.stream_limit_s * 1000)),
+        ),
     )
     health = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
@@ -59,9 +73,11 @@ async def serve(process: Process) -> None:
     names = (*process.service_names, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
     reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
     await _set_health(health, process, is_ready=False)
+    await health.set(ACCEPTING, health_pb2.HealthCheckResponse.SERVING)
     if server.add_insecure_port(process.listen) == 0:
         raise OSError(f"cannot listen on {process.listen}")
     await server.start()
+    serve_metrics(process.name, process.metrics_listen)
     log.info("listening", listen=process.listen)
 
     stop = _stop_event()
@@ -72,9 +88,12 @@ async def serve(process: Process) -> None:
     await _wait_first(stop, tasks)
 
     log.info("draining", grace_s=process.drain_s)
+    DRAINING.set(1)
     tasks[-1].cancel()
     await health.enter_graceful_shutdown()
     await asyncio.sleep(process.drain_pause_s)
+    if process.on_stop is not None:
+        process.on_stop()
     await server.stop(process.drain_s)
     if process.on_drain is not None:
         await process.on_drain()
@@ -119,5 +138,6 @@ async def _watch_readiness(health: HealthServicer, process: Process) -> None:
 async def _set_health(health: HealthServicer, process: Process, *, is_ready: bool) -> None:
     serving = health_pb2.HealthCheckResponse
     status = serving.SERVING if is_ready else serving.NOT_SERVING
+    READY.set(is_ready)
     for name in ("", *process.service_names):
         await health.set(name, status)

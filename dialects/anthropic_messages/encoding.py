@@ -24,10 +24,10 @@ _VERSION: Final = "2026-10-21"
 _SIGNED: Final = ("thinking", "redacted_thinking")
 
 
-def request_headers(body: dict[str, Any]) -> dict[str, str]:
-    """The headers an encoded body must be sent with: a version that knows all its fields."""
+def version_of(body: dict[str, Any]) -> str:
+    """The ``anthropic-version`` an encoded body must be sent with."""
     samples = any(name in body for name in ("temperature", "top_p", "top_k"))
-    return {"anthropic-version": _SAMPLING_VERSION if samples else _VERSION}
+    return _SAMPLING_VERSION if samples else _VERSION
 
 
 def encode_request(conversation: Conversation, context: EncodeContext) -> dict[str, Any]:

@@ -19,11 +19,12 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from dialects.dialect import Dialect, Peek
-from dialects.envelope import may_hold_envelope
 from dialects.errors import Fault, FaultClass, RemoteDialectError
 from dialects.scrub import names_account
+from edge import metrics
 from edge.admittance import Admittance
 from edge.body import ClientGoneError, parse_body, read_body
+from edge.drain import Drain
 from edge.event_stream import EventStream, OversizedFrameError
 from edge.faults import public_fault, retry_headers, send_fault, send_json
 from edge.identity import new_request_id
@@ -69,14 +70,19 @@ def begin(scope: Scope) -> Request:
 class InferenceSurface:
     """POST of one dialect, as an ASGI app."""
 
-    def __init__(self, dialect: Dialect, admittance: Admittance, keepalive_s: float) -> None:
+    def __init__(
+        self, dialect: Dialect, admittance: Admittance, drain: Drain, keepalive_s: float
+    ) -> None:
         self.dialect = dialect
         self._admittance = admittance
+        self._drain = drain
         self._keepalive_s = keepalive_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = begin(scope)
         stream = EventStream(send, self.dialect, request.request_id)
+        in_flight = metrics.IN_FLIGHT.labels(self.dialect.name)
+        in_flight.inc()
         try:
             await self._answer(request, receive, send, stream)
         except ClientGoneError:
@@ -93,6 +99,7 @@ class InferenceSurface:
             fault = Fault(FaultClass.INTERNAL, "The gateway failed to answer.")
             await self._fail(request, send, stream, fault)
         finally:
+            in_flight.dec()
             log_request(request, self.dialect.name)
 
     async def _fail(self, request: Request, send: Send, stream: EventStream, fault: Fault) -> None:
@@ -112,14 +119,13 @@ class InferenceSurface:
         request.parsed = parse_body(request.body)
         peek = self.dialect.peek(request.parsed)
         request.model = peek.model
-        is_sealed = may_hold_envelope(request.body)
-        road = self._admittance.road(lease.policy, peek, self.dialect.name, is_sealed=is_sealed)
+        road = self._admittance.road(lease.policy, peek, self.dialect.name)
         generate = self._generate_request(request, lease.grant, peek, road.routes)
         input_bound = len(request.body) // 4
         async with self._admittance.leases.admit(lease, input_bound, 0):
             call = road.stub.Generate(generate)
             try:
-                async with client_watch(receive, call):
+                async with client_watch(receive, call), self._drain.running(call):
                     await self._relay(request, call, send, stream, is_stream=peek.stream)
             except grpc.aio.AioRpcError as error:
                 raise fault_of(error) from None
@@ -160,6 +166,8 @@ class InferenceSurface:
             first = await call.read()
             if first is grpc.aio.EOF:
                 raise ServiceFault(Reason.INTERNAL, "The gateway failed to answer.")
+            waited_s = time.perf_counter() - request.began
+            metrics.FIRST_BYTE_SECONDS.labels(self.dialect.name).observe(waited_s)
             kind = first.head.headers.get("content-type", "")
             if first.head.status == 200 and is_stream and "json" not in kind:
                 await self._stream(request, first, call, stream)
@@ -259,7 +267,10 @@ def head_headers(head: inference_pb2.Head) -> list[tuple[bytes, bytes]]:
 
 
 def log_request(request: Request, surface: str) -> None:
-    """The canonical line of a request: no body, no header, no query."""
+    """The canonical line of a request, and its metrics: no body, no header, no query."""
+    elapsed_s = time.perf_counter() - request.began
+    metrics.REQUESTS.labels(surface, request.status, request.reason).inc()
+    metrics.REQUEST_SECONDS.labels(surface).observe(elapsed_s)
     get_logger().info(
         "request",
         request_id=request.request_id,
@@ -267,5 +278,5 @@ def log_request(request: Request, surface: str) -> None:
         model=request.model,
         status=request.status,
         reason=request.reason,
-        ms=round((time.perf_counter() - request.began) * 1000, 1),
+        ms=round(elapsed_s * 1000, 1),
     )

@@ -10,6 +10,7 @@ from runtime.config import main_config
 from runtime.grants import Signer, parse_keys
 from runtime.interceptors import ServiceTokenInterceptor
 from runtime.serving import Process, run, serve
+from services.auth import metrics
 from services.auth.config import AuthConfig
 from services.auth.lease import LeaseRegistry
 from services.auth.management import AccountService, KeyService, OperatorGate
@@ -19,8 +20,10 @@ from services.auth.store import Store
 
 # Operators prove themselves with their own token, which the management services check.
 OPERATOR_SERVICES = ("/gatebeyz.auth.v1.KeyService/", "/gatebeyz.auth.v1.AccountService/")
-# Leases and watches never end by themselves; holders open new ones at once.
+# Leases and watches never end by themselves; holders open new ones at once, on another replica.
 DRAIN_S = 2.0
+# Long enough that a lease costs little to renew, short enough that old connections do not pile up.
+STREAM_LIMIT_S = 120.0
 
 
 async def serve_auth(config: AuthConfig) -> None:
@@ -30,6 +33,7 @@ async def serve_auth(config: AuthConfig) -> None:
     signer = Signer(parse_keys(config.grant_keys.reveal()))
     leases = LeaseRegistry(store, log, signer, grace_s=config.store_grace_s)
     gate = OperatorGate(config.operator_token)
+    metrics.watch_process(leases, lambda: log.is_away)
 
     def attach(server: grpc.aio.Server) -> None:
         auth_pb2_grpc.add_AuthServiceServicer_to_server(AuthService(store, leases, log), server)
@@ -37,10 +41,9 @@ async def serve_auth(config: AuthConfig) -> None:
         auth_pb2_grpc.add_KeyServiceServicer_to_server(keys, server)
         auth_pb2_grpc.add_AccountServiceServicer_to_server(AccountService(store, gate), server)
 
-    async def drain() -> None:
+    def stop() -> None:
         leases.close()
         log.close()
-        await store.close()
 
     await serve(
         Process(
@@ -52,8 +55,12 @@ async def serve_auth(config: AuthConfig) -> None:
             ],
             ready=store.is_ready,
             background=[log.follow],
-            on_drain=drain,
+            on_stop=stop,
+            on_drain=store.close,
             drain_s=DRAIN_S,
+            stream_limit_s=STREAM_LIMIT_S,
+            drain_pause_s=config.drain_pause_s,
+            metrics_listen=config.metrics_listen,
             interceptors=[ServiceTokenInterceptor(config.service_token, OPERATOR_SERVICES)],
         )
     )

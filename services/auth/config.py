@@ -29,3 +29,9 @@ class AuthConfig:
         default=30.0,
         help="how long running leases go on while the store is away",
     )
+    drain_pause_s: float = setting(
+        "GATEBEYZ_DRAIN_PAUSE_S", default=0.0, help="how long callers get to learn of a shutdown"
+    )
+    metrics_listen: str = setting(
+        "GATEBEYZ_METRICS_LISTEN", default="", help="host:port of /metrics; empty = none"
+    )

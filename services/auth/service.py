@@ -9,7 +9,7 @@ import grpc.aio
 
 from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
 from runtime.faults import Reason, ServiceFault
-from services.auth import wire
+from services.auth import metrics, wire
 from services.auth.lease import LeaseRegistry
 from services.auth.revocation import ChangeLog
 from services.auth.settlement import check_recordable
@@ -57,7 +57,9 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
         settlements = [wire.parse_settlement(message) for message in request.settlements]
         for settlement in settlements:
             check_recordable(settlement)
-        return auth_pb2.SettleResponse(recorded=await self._store.settle(settlements))
+        recorded = await self._store.settle(settlements)
+        metrics.observe_settled(settlements, recorded)
+        return auth_pb2.SettleResponse(recorded=recorded)
 
     async def WatchRevocations(  # noqa: N802
         self, request: auth_pb2.WatchRevocationsRequest, context: grpc.aio.ServicerContext

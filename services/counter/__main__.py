@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import grpc.aio
-from prometheus_client import Gauge, start_http_server
 
 from gatebeyz.counter.v1 import counter_pb2, counter_pb2_grpc
 from runtime import logs
 from runtime.config import main_config
 from runtime.interceptors import ServiceTokenInterceptor
 from runtime.serving import Process, run, serve
+from services.counter import metrics
 from services.counter.config import Config
 from services.counter.pool import Pool, available_cores
 from services.counter.service import CounterService
@@ -25,7 +25,7 @@ async def main(config: Config) -> None:
         queue_bytes=config.queue_bytes,
         job_limit_s=config.job_limit_s,
     )
-    _publish_metrics(config, pool)
+    metrics.watch_process(pool)
 
     def attach(server: grpc.aio.Server) -> None:
         counter_pb2_grpc.add_CounterServiceServicer_to_server(CounterService(pool), server)
@@ -47,19 +47,11 @@ async def main(config: Config) -> None:
             background=(work,),
             on_drain=pool.close,
             drain_s=config.drain_s,
+            drain_pause_s=config.drain_pause_s,
+            metrics_listen=config.metrics_listen,
             interceptors=(ServiceTokenInterceptor(config.service_token),),
         )
     )
-
-
-def _publish_metrics(config: Config, pool: Pool) -> None:
-    in_flight = Gauge("gatebeyz_counter_in_flight", "Items admitted and not yet answered")
-    in_flight.set_function(lambda: pool.in_flight)
-    workers = Gauge("gatebeyz_counter_workers", "Counting processes")
-    workers.set(pool.size)
-    if config.metrics_listen:
-        host, _, port = config.metrics_listen.rpartition(":")
-        start_http_server(int(port), host)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,11 @@ class Config:
     job_limit_s: float = setting(
         "GATEBEYZ_COUNTER_JOB_LIMIT_S", default=30.0, help="longest count, per 16 MiB"
     )
+    drain_pause_s: float = setting(
+        "GATEBEYZ_DRAIN_PAUSE_S", default=0.0, help="how long callers get to learn of a shutdown"
+    )
     metrics_listen: str = setting(
-        "GATEBEYZ_COUNTER_METRICS_LISTEN", default="", help="host:port of /metrics; empty = none"
+        "GATEBEYZ_METRICS_LISTEN", default="", help="host:port of /metrics; empty = none"
     )
     drain_s: float = setting(
         "GATEBEYZ_DRAIN_S", default=60.0, help="grace for running streams at shutdown"

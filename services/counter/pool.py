@@ -135,6 +135,16 @@ class Pool:
         return self._items
 
     @property
+    def queued_bytes(self) -> int:
+        """Bytes of the items in flight."""
+        return self._bytes
+
+    @property
+    def ready_workers(self) -> int:
+        """Workers that have passed their golden counts."""
+        return len(self._workers)
+
+    @property
     def is_ready(self) -> bool:
         """Whether any worker has passed its golden counts."""
         return bool(self._workers)

@@ -17,6 +17,7 @@ from runtime.channels import open_channel
 from runtime.config import ConfigError, main_config
 from runtime.grants import Signer, parse_keys
 from runtime.serving import Process, run, serve
+from services.relay import metrics
 from services.relay.config import RelayConfig
 from services.relay.exchange import Dialer
 from services.relay.revocation import Registry, RevocationWatch
@@ -32,6 +33,7 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
     auth = auth_pb2_grpc.AuthServiceStub(channel)
     dialer, registry, outbox = Dialer(), Registry(), Outbox(sender(auth))
     watch = RevocationWatch(auth, registry, now=time.monotonic, on_return=outbox.replay)
+    metrics.watch_process(registry, watch, outbox)
     signer = Signer(parse_keys(config.grant_keys.reveal()))
     parts = Parts(catalog.current, DIALECTS, signer, dialer, registry, watch, outbox)
 
@@ -57,6 +59,8 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
             background=(outbox.run, watch.run, catalog.follow),
             on_drain=finish,
             drain_s=config.drain_s,
+            drain_pause_s=config.drain_pause_s,
+            metrics_listen=config.metrics_listen,
         )
     )
     await channel.close()

@@ -22,4 +22,10 @@ class RelayConfig:
     )
     listen: str = setting("GATEBEYZ_RELAY_LISTEN", default="127.0.0.1:7404")
     drain_s: float = setting("GATEBEYZ_DRAIN_S", default=60.0)
+    drain_pause_s: float = setting(
+        "GATEBEYZ_DRAIN_PAUSE_S", default=0.0, help="how long callers get to learn of a shutdown"
+    )
+    metrics_listen: str = setting(
+        "GATEBEYZ_METRICS_LISTEN", default="", help="host:port of /metrics; empty = none"
+    )
     log_level: str = setting("GATEBEYZ_LOG_LEVEL", default="INFO")

@@ -18,6 +18,7 @@ from gatebeyz.inference.v1 import inference_pb2
 from runtime.catalog import Catalog, Route
 from runtime.faults import ServiceFault
 from runtime.logs import get_logger
+from services.relay import metrics
 from services.relay.answer import Answer, End
 from services.relay.exchange import Closed, Dialer, ExchangeError
 from services.relay.order import Order
@@ -95,6 +96,7 @@ class Generation:
         reached = any(attempt.reached_upstream for attempt in self._attempts)
         if (reached or self._opening) and not self._order.is_count:
             self._outbox.put(self._settlement())
+        self._observe()
         self._log()
 
     async def _open_answer(self, route: Route) -> Answer:
@@ -189,6 +191,17 @@ class Generation:
 
     def _elapsed_ms(self) -> int:
         return round((time.perf_counter() - self._begun) * 1000)
+
+    def _observe(self) -> None:
+        metrics.observe_attempts(self._attempts)
+        if (route := self._route) is None:
+            return
+        model, upstream = self._order.model.id, route.upstream
+        metrics.ENDS.labels(model, upstream, inference_pb2.End.Name(self._end)).inc()
+        metrics.GENERATE_SECONDS.labels(upstream).observe(self._elapsed_ms() / 1000)
+        metrics.FIRST_BYTE_SECONDS.labels(upstream).observe(self._first_byte_ms / 1000)
+        if not self._order.is_count:
+            metrics.observe_usage(model, upstream, _usage_message(self._usage))
 
     def _log(self) -> None:
         order, route = self._order, self._route

@@ -141,6 +141,10 @@ class RevocationWatch:
         """Whether a revocation of TRUST_S ago would be known."""
         return self._now() - self._heard_at < TRUST_S
 
+    def silence_s(self) -> float:
+        """Seconds since auth was heard; infinite before the first time."""
+        return self._now() - self._heard_at
+
     def check_fresh(self, grant: Grant, now: float) -> None:
         """ServiceFault OVERLOADED for an older grant while revocations cannot be followed."""
         is_recent = grant.expires_at - GRANT_LIFE_S > now - TRUST_S

@@ -8,6 +8,7 @@ auth service was lost, what it acknowledged of late (an acknowledged write can d
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -50,6 +51,7 @@ class Outbox:
         self._waiting: deque[auth_pb2.Settlement] = deque()
         self._sent: deque[auth_pb2.Settlement] = deque(maxlen=REMEMBERED)
         self._in_flight = 0
+        self._taken_at: float | None = None  # monotonic; when the batch in flight was taken
         self._filled = asyncio.Event()
         self._full_batch = asyncio.Event()
         self._emptied = asyncio.Event()
@@ -57,6 +59,11 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self._waiting) + self._in_flight
+
+    def lag_s(self) -> float:
+        """How long the batch at the head of the line has waited to be acknowledged."""
+        taken_at = self._taken_at
+        return 0.0 if taken_at is None else time.monotonic() - taken_at
 
     def put(self, settlement: auth_pb2.Settlement) -> None:
         """Take a settlement; never waits."""
@@ -106,6 +113,7 @@ class Outbox:
         size = min(BATCH_SIZE, len(self._waiting))
         batch = [self._waiting.popleft() for _ in range(size)]
         self._in_flight = size
+        self._taken_at = time.monotonic()
         return batch
 
     def _settle_flags(self) -> None:
@@ -136,6 +144,7 @@ class Outbox:
             failures += 1
         self._sent.extend(batch)
         self._in_flight = 0
+        self._taken_at = None
 
     def _split(self, batch: list[auth_pb2.Settlement]) -> list[auth_pb2.Settlement]:
         """Half of a refused batch, the rest put back; a single one that is refused is given up."""
