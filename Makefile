@@ -34,7 +34,7 @@ protos: $(DEV_STAMP) ## Write the stubs anew from the protos
 
 lock: ## Resolve the lock files anew (needs uv on the PATH)
 	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url \
-		--no-annotate --no-header --extra build pyproject.toml -o requirements.lock
+		--no-annotate --no-header --extra build --extra tracing pyproject.toml -o requirements.lock
 	uv pip compile -q --python-version 3.11 --universal --generate-hashes --no-emit-index-url \
 		--no-annotate --no-header --extra dev pyproject.toml -o requirements-dev.lock
 
