@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from dialects.capabilities import Capabilities
 from dialects.conversation import Conversation
+from dialects.envelope import OpenSeal, Seal
 from dialects.errors import Fault
 from dialects.events import Event, NeedData
 from dialects.usage import Usage
@@ -85,7 +86,7 @@ class AnswerContext:
     stops: list[str] = field(default_factory=list)  # to emulate: the upstream has none
     tools: dict[str, ToolAlias] = field(default_factory=dict)
     request: dict[str, Any] = field(default_factory=dict)  # the client's body, for echoes
-    seal: Callable[[str, str, str, str | None], str] | None = None
+    seal: Seal | None = None
     """Seals reasoning (carrier, data, text, item id) into an envelope; None leaves it out."""
 
 
@@ -112,7 +113,7 @@ class EncodeContext:
     stream: bool = True
     tools: dict[str, ToolAlias] = field(default_factory=dict)
     stops: list[str] = field(default_factory=list)  # filled: stop sequences the Writer must emulate
-    open_seal: Callable[[str], tuple[str, str, str, str | None] | None] | None = None
+    open_seal: OpenSeal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,8 @@ class Dialect:
     peek: Callable[[dict[str, Any]], Peek]
     decode_request: Callable[[dict[str, Any]], Conversation]
     encode_request: Callable[[Conversation, EncodeContext], dict[str, Any]]
+    request_headers: Callable[[dict[str, Any]], dict[str, str]]
+    unseal_history: Callable[[dict[str, Any], OpenSeal], dict[str, Any]]
     reader: Callable[[], Reader]
     writer: Callable[[AnswerContext], Writer]
     tap: Callable[[], Tap]

@@ -27,6 +27,10 @@ TEXT_CARRIER: Final = "text"
 _MAC_BYTES: Final = 16
 
 Opened = tuple[str, str, str, str | None]
+"""Carrier, data, text and item id of a block that was sealed."""
+
+OpenSeal = Callable[[str], Opened | None]
+Seal = Callable[[str, str, str, str | None], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,11 @@ class Envelope:
 def is_envelope(text: str) -> bool:
     """Whether ``text`` claims to be one; only opening tells whether it is."""
     return text.startswith(PREFIX)
+
+
+def may_hold_envelope(body: bytes) -> bool:
+    """Whether a request's bytes may hold one: cheap, and wrong on the safe side alone."""
+    return PREFIX.encode() in body
 
 
 def seal(envelope: Envelope, key_id: str, key: bytes) -> str:
@@ -133,16 +142,17 @@ class Sealer:
         found = open_envelope(text, self.keys)
         if found is None or not hmac.compare_digest(found.account.encode(), self.account.encode()):
             return None
-        if found.carrier != TEXT_CARRIER and found.family != self.family:
-            return None
-        if found.origin and self.origin and found.origin != self.origin:
+        if found.carrier != TEXT_CARRIER and not self._is_native(found):
             return None
         return found.carrier, found.data, found.text, found.item_id
 
+    def _is_native(self, found: Envelope) -> bool:
+        """Whether the upstream knows what is sealed: its own family made it, under its account."""
+        is_elsewhere = found.origin and self.origin and found.origin != self.origin
+        return found.family == self.family and not is_elsewhere
 
-def open_reasoning(
-    part: Reasoning, open_seal: Callable[[str], Opened | None] | None
-) -> Reasoning | None:
+
+def open_reasoning(part: Reasoning, open_seal: OpenSeal | None) -> Reasoning | None:
     """Earlier thinking as the upstream gave it: unsealed where it was sealed, None where lost."""
     if part.data is None or not is_envelope(part.data):
         return part

@@ -61,8 +61,14 @@ class Admittance:
             and self.catalog.routes(model, None, tuple(policy.upstreams))
         ]
 
-    def road(self, policy: auth_pb2.Policy, peek: Peek, dialect: str) -> Road:
-        """The road for a request; MODEL_UNKNOWN, MODEL_NOT_ALLOWED or THINKING_NOT_ALLOWED."""
+    def road(
+        self, policy: auth_pb2.Policy, peek: Peek, dialect: str, *, is_sealed: bool = False
+    ) -> Road:
+        """The road for a request; MODEL_UNKNOWN, MODEL_NOT_ALLOWED or THINKING_NOT_ALLOWED.
+
+        ``is_sealed``: the history holds reasoning under our seal, which the translator opens or
+        leaves out even where the dialect stays the same.
+        """
         model = self.catalog.model(peek.model)
         if model is None:
             raise ServiceFault(
@@ -84,7 +90,7 @@ class Admittance:
                 )
         native = [route.name for route in routes if route.dialect == dialect]
         if native:
-            return Road(self._relay, native)
+            return Road(self._translator if is_sealed else self._relay, native)
         return Road(self._translator, [route.name for route in routes])
 
     def counting_routes(self, policy: auth_pb2.Policy, model_id: str) -> list[str]:

@@ -13,7 +13,14 @@ from laptop.address import LOOPBACK, is_free, pick_free_ports
 from laptop.catalog import Choice, choose_catalog
 from laptop.child import Command
 from laptop.probe import grpc_probe, http_probe
-from laptop.secret_file import DEMO_CREDENTIAL, MINTS, OPERATOR_TOKEN, keep_secrets
+from laptop.secret_file import (
+    DEMO_CREDENTIAL,
+    MINTS,
+    OPERATOR_TOKEN,
+    PSEUDONYM_KEY,
+    SEAL_KEYS,
+    keep_secrets,
+)
 from runtime.catalog import load_catalog
 from runtime.config import ConfigError
 
@@ -50,7 +57,7 @@ SERVICES: Final = (
     Service("auth", (*_SHARED_SECRETS, OPERATOR_TOKEN)),
     Service("counter", ("GATEBEYZ_SERVICE_TOKEN",)),
     Service("relay", (*_SHARED_SECRETS, DEMO_CREDENTIAL)),
-    Service("translator", _SHARED_SECRETS),
+    Service("translator", (*_SHARED_SECRETS, PSEUDONYM_KEY, SEAL_KEYS)),
 )
 
 # What a process inherits. The relay alone sees everything: a catalog names its variables.

@@ -11,6 +11,8 @@ from typing import Final
 
 DEMO_CREDENTIAL: Final = "GATEBEYZ_DEMO_CREDENTIAL"
 OPERATOR_TOKEN: Final = "GATEBEYZ_OPERATOR_TOKEN"  # noqa: S105 - a variable's name
+PSEUDONYM_KEY: Final = "GATEBEYZ_PSEUDONYM_KEY"
+SEAL_KEYS: Final = "GATEBEYZ_SEAL_KEYS"
 SECRET_BYTES: Final = 32
 
 
@@ -18,14 +20,16 @@ def _token() -> str:
     return secrets.token_urlsafe(SECRET_BYTES)
 
 
-def _grant_keys() -> str:
+def _keys() -> str:
     return f"k1:{base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()}"
 
 
 MINTS: Final[Mapping[str, Callable[[], str]]] = {
     "GATEBEYZ_PEPPER": _token,
-    "GATEBEYZ_GRANT_KEYS": _grant_keys,
+    "GATEBEYZ_GRANT_KEYS": _keys,
     "GATEBEYZ_SERVICE_TOKEN": _token,
+    PSEUDONYM_KEY: _token,
+    SEAL_KEYS: _keys,
     OPERATOR_TOKEN: _token,
     DEMO_CREDENTIAL: _token,
 }

@@ -8,15 +8,16 @@
         base_url: https://api.anthropic.com
         credential: {env: ANTHROPIC_API_KEY}   # or {file: /run/secrets/anthropic}
         capabilities: {thinking: true, count_tokens: true}
+        model_capabilities: {max_stops: 2} # overrides dialects.capabilities for all it serves
         allow_private: false               # true admits http and private addresses
     models:
       - id: claude-sonnet-4-5
         display_name: Claude Sonnet 4.5
         routes: [{upstream: anthropic, model: claude-sonnet-4-5-20250929}]   # tried in order
         context_window: 200000
-        max_output: 64000
+        max_output: 64000                  # else what is known of the first route's model
         prices: {input: 3000000, output: 15000000}   # micro-dollars per million tokens
-        capabilities: {prefill: false}     # overrides dialects.capabilities
+        capabilities: {prefill: false}     # overrides those, and its upstreams' overrides
     plans:
       - name: pro
         models: ["claude-*"]
@@ -37,7 +38,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
-from dialects.capabilities import Capabilities
+from dialects.capabilities import Capabilities, capabilities_of
 from runtime.base_url import check_base_url
 from runtime.config import SecretText
 from runtime.yaml_text import Block, Text
@@ -57,6 +58,7 @@ class Upstream:
     thinking: bool = True
     count_tokens: bool = False
     allow_private: bool = False
+    model_capabilities: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,12 @@ class Catalog:
         assigned = [route for route in routes if route.upstream in rank]
         return sorted(assigned, key=lambda route: rank[route.upstream])
 
+    def capabilities(self, model: Model, route: Route) -> Capabilities:
+        """What the model takes by that route: built-in rules, the upstream's word, the model's."""
+        upstream = self.upstreams[route.upstream]
+        overrides = {**upstream.model_capabilities, **model.capabilities}
+        return capabilities_of(route.upstream_model, overrides)
+
 
 def build_catalog(
     upstreams: Iterable[Upstream], models: Iterable[Model], plans: Iterable[Plan]
@@ -184,7 +192,9 @@ def load_catalog(text: str, environ: Mapping[str, str] | None) -> Catalog:
 T = TypeVar("T")
 
 _UPSTREAM_REQUIRED: Final = {"name", "dialect", "base_url"}
-_UPSTREAM: Final = _UPSTREAM_REQUIRED | {"credential", "capabilities", "allow_private"}
+_UPSTREAM: Final = _UPSTREAM_REQUIRED | {
+    "credential", "capabilities", "allow_private", "model_capabilities",
+}  # fmt: skip
 _MODEL: Final = {
     "id", "display_name", "routes", "context_window", "max_output", "prices", "capabilities",
 }  # fmt: skip
@@ -226,6 +236,7 @@ def _read_upstream(block: Block, environ: Mapping[str, str] | None) -> Upstream:
         thinking=abilities.flag("thinking", default=True),
         count_tokens=counts,
         allow_private=allow_private,
+        model_capabilities=_read_overrides(block.block("model_capabilities", set(_ABILITIES))),
     )
 
 
@@ -267,14 +278,18 @@ def _read_model(block: Block, upstreams: Mapping[str, Upstream]) -> Model:
             routes.append(Route(name, upstreams[name].dialect, upstream_model))
         elif name:
             entry.fault("upstream", f"{name!r} is not among the upstreams")
+    overrides = _read_overrides(block.block("capabilities", set(_ABILITIES)))
+    most = capabilities_of(routes[0].upstream_model).max_output if routes else 0
+    if "max_output" in block:
+        most = overrides.setdefault("max_output", block.count("max_output", least=1))
     return Model(
         id=model_id,
         display_name=block.word("display_name") or model_id,
         routes=tuple(dict.fromkeys(routes)),
         context_window=block.count("context_window", 200_000, least=1),
-        max_output=block.count("max_output", 32_000, least=1),
+        max_output=most,
         prices=block.counts("prices", Prices),
-        capabilities=_read_overrides(block.block("capabilities", set(_ABILITIES))),
+        capabilities=overrides,
     )
 
 

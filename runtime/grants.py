@@ -43,16 +43,19 @@ def matches_model(patterns: tuple[str, ...], model: str) -> bool:
 
 
 def parse_keys(text: str) -> dict[str, bytes]:
-    """``kid:base64,kid2:…`` → keys in order; ValueError where one is malformed or short."""
+    """``kid:base64,kid2:…`` → keys in order, the signing one first.
+
+    ValueError where one is malformed or short.
+    """
     keys: dict[str, bytes] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         kid, _, encoded = part.partition(":")
         key = base64.b64decode(encoded, validate=True)
         if not kid or "." in kid or len(key) < 32:
-            raise ValueError("a grant key is kid:base64 with at least 32 bytes")
+            raise ValueError("a key is kid:base64 with at least 32 bytes")
         keys[kid] = key
     if not keys:
-        raise ValueError("at least one grant key is needed")
+        raise ValueError("at least one key is needed")
     return keys
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from dialects.anthropic_messages.encoding import encode_request
+from dialects.anthropic_messages.encoding import encode_request, request_headers
 from dialects.anthropic_messages.fault import parse_fault, render_fault, render_stream_fault
 from dialects.anthropic_messages.request import decode_request, peek
 from dialects.anthropic_messages.response import read_answer, usage_of, write_answer
 from dialects.anthropic_messages.stream import MessagesReader
 from dialects.anthropic_messages.tap import MessagesTap
+from dialects.anthropic_messages.unseal import unseal_history
 from dialects.anthropic_messages.writer import MessagesWriter, keepalive
 from dialects.dialect import Dialect
 
@@ -19,6 +20,8 @@ DIALECT: Final = Dialect(
     peek=peek,
     decode_request=decode_request,
     encode_request=encode_request,
+    request_headers=request_headers,
+    unseal_history=unseal_history,
     reader=MessagesReader,
     writer=MessagesWriter,
     tap=MessagesTap,

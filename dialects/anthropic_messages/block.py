@@ -173,7 +173,7 @@ def encode_part(conversation: Conversation, part: Part, param: str) -> dict[str,
         case Document():
             return _encode_document(conversation, part, param)
         case Reasoning():
-            return _encode_reasoning(part)
+            return encode_reasoning(part)
         case Opaque() if part.dialect == NAME:
             return part.data
         case Opaque():
@@ -197,7 +197,7 @@ def _with_cache(block: dict[str, Any], cache: dict[str, Any] | None) -> dict[str
     return block
 
 
-def _encode_reasoning(part: Reasoning) -> dict[str, Any] | None:
+def encode_reasoning(part: Reasoning) -> dict[str, Any] | None:
     """Only what Anthropic signed: a foreign or missing signature is refused upstream."""
     if part.carrier == "anthropic" and part.data:
         return {"type": "thinking", "thinking": part.text, "signature": part.data}

@@ -24,10 +24,10 @@ _VERSION: Final = "2026-10-21"
 _SIGNED: Final = ("thinking", "redacted_thinking")
 
 
-def version_of(body: dict[str, Any]) -> str:
-    """The ``anthropic-version`` an encoded body must be sent with."""
+def request_headers(body: dict[str, Any]) -> dict[str, str]:
+    """The headers an encoded body must be sent with: a version that knows all its fields."""
     samples = any(name in body for name in ("temperature", "top_p", "top_k"))
-    return _SAMPLING_VERSION if samples else _VERSION
+    return {"anthropic-version": _SAMPLING_VERSION if samples else _VERSION}
 
 
 def encode_request(conversation: Conversation, context: EncodeContext) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dialects.openai_chat.request import decode_request, peek
 from dialects.openai_chat.response import read_answer, write_answer
 from dialects.openai_chat.stream import ChatReader, ChatWriter
 from dialects.openai_chat.tap import ChatTap
+from dialects.openai_chat.unseal import unseal_history
 from dialects.openai_chat.usage import usage_of
 
 DIALECT: Final = Dialect(
@@ -19,6 +20,8 @@ DIALECT: Final = Dialect(
     peek=peek,
     decode_request=decode_request,
     encode_request=encode_request,
+    request_headers=lambda _: {},
+    unseal_history=unseal_history,
     reader=ChatReader,
     writer=ChatWriter,
     tap=ChatTap,

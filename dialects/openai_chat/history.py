@@ -160,7 +160,7 @@ class History:
     def _add_reasoning(self, turn: Turn, message: dict[str, Any], *, has_calls: bool) -> None:
         parts = [self._opened(part) for part in turn.parts if isinstance(part, Reasoning)]
         details = [
-            entry for part in parts if part.carrier == NAME for entry in _parse_details(part.data)
+            entry for part in parts if part.carrier == NAME for entry in parse_details(part.data)
         ]
         if details:
             message["reasoning_details"] = details
@@ -179,7 +179,7 @@ class History:
         return Reasoning(part.text) if opened is None else opened
 
 
-def _parse_details(data: str | None) -> list[dict[str, Any]]:
+def parse_details(data: str | None) -> list[dict[str, Any]]:
     try:
         details = json_text.parse(data or "")
     except ValueError:

@@ -15,6 +15,7 @@ from dialects.openai_responses.reader import StreamReader
 from dialects.openai_responses.request import decode_request, peek
 from dialects.openai_responses.response import read_answer, write_answer
 from dialects.openai_responses.tap import StreamTap
+from dialects.openai_responses.unseal import unseal_history
 from dialects.openai_responses.upstream_request import encode_request
 from dialects.openai_responses.usage import usage_of
 from dialects.openai_responses.writer import StreamWriter
@@ -25,6 +26,8 @@ DIALECT: Final = Dialect(
     peek=peek,
     decode_request=decode_request,
     encode_request=encode_request,
+    request_headers=lambda _: {},
+    unseal_history=unseal_history,
     reader=StreamReader,
     writer=StreamWriter,
     tap=StreamTap,

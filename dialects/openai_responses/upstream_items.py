@@ -126,7 +126,7 @@ class _Encoder:
             return  # another account's, or too old: left out, never an error
         is_openai = self._context.capabilities.family == "openai"
         if known.carrier == "openai" and known.data and is_openai:
-            self.items.append(_encrypted_item(known))
+            self.items.append(encrypted_item(known))
         elif self._context.capabilities.reasoning_field is not None and known.text:
             content = [{"type": "reasoning_text", "text": known.text}]
             self.items.append({"type": "reasoning", "summary": [], "content": content})
@@ -229,7 +229,7 @@ class _Encoder:
         return file_id
 
 
-def _encrypted_item(part: Reasoning) -> dict[str, Any]:
+def encrypted_item(part: Reasoning) -> dict[str, Any]:
     """Reasoning of OpenAI's own; ``summary`` is required even when it is empty."""
     item: dict[str, Any] = {"type": "reasoning"}
     if part.id is not None and part.id.startswith("rs_"):

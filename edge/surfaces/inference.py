@@ -19,6 +19,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from dialects.dialect import Dialect, Peek
+from dialects.envelope import may_hold_envelope
 from dialects.errors import Fault, FaultClass, RemoteDialectError
 from dialects.scrub import names_account
 from edge import metrics
@@ -119,7 +120,8 @@ class InferenceSurface:
         request.parsed = parse_body(request.body)
         peek = self.dialect.peek(request.parsed)
         request.model = peek.model
-        road = self._admittance.road(lease.policy, peek, self.dialect.name)
+        is_sealed = may_hold_envelope(request.body)
+        road = self._admittance.road(lease.policy, peek, self.dialect.name, is_sealed=is_sealed)
         generate = self._generate_request(request, lease.grant, peek, road.routes)
         input_bound = len(request.body) // 4
         async with self._admittance.leases.admit(lease, input_bound, 0):

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import sys
+
 import grpc.aio
 
 from gatebeyz.counter.v1 import counter_pb2_grpc
 from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
 from gatebeyz.translation.v1 import translation_pb2, translation_pb2_grpc
 from runtime import logs
-from runtime.catalog import load_catalog
+from runtime.catalog_file import CatalogFile
 from runtime.channels import open_channel
-from runtime.config import main_config
+from runtime.config import ConfigError, main_config
+from runtime.grants import Signer, parse_keys
 from runtime.interceptors import ServiceTokenInterceptor
+from runtime.pseudonym import Pseudonyms
 from runtime.serving import Process, run, serve
 from services.translator.config import Config
 from services.translator.estimate import InputEstimate
-from services.translator.service import InferenceService
+from services.translator.memory import Memory
+from services.translator.service import InferenceService, Parts
 from services.translator.translation import TranslationService
 
 
-async def main(config: Config) -> None:
+async def main(config: Config, catalog: CatalogFile) -> None:
     """Compose the process and serve until told to stop."""
-    catalog = load_catalog(config.catalog.read_text(encoding="utf-8"), None)
     relay = open_channel(config.relay, config.service_token)
     counter = open_channel(config.counter, config.service_token)
     inference = InferenceService(
-        catalog,
-        inference_pb2_grpc.InferenceServiceStub(relay),
-        InputEstimate(counter_pb2_grpc.CounterServiceStub(counter)),
+        Parts(
+            catalog=catalog.current,
+            relay=inference_pb2_grpc.InferenceServiceStub(relay),
+            estimate=InputEstimate(counter_pb2_grpc.CounterServiceStub(counter)),
+            signer=Signer(parse_keys(config.grant_keys.reveal())),
+            memory=Memory(
+                keys=parse_keys(config.seal_keys.reveal()),
+                pseudonyms=Pseudonyms(config.pseudonym_key.reveal()),
+            ),
+        )
     )
 
     def attach(server: grpc.aio.Server) -> None:
@@ -47,6 +58,7 @@ async def main(config: Config) -> None:
                 inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name,
                 translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name,
             ),
+            background=(catalog.follow,),
             on_drain=close,
             drain_s=config.drain_s,
             drain_pause_s=config.drain_pause_s,
@@ -59,4 +71,8 @@ async def main(config: Config) -> None:
 if __name__ == "__main__":
     settings = main_config(Config)
     logs.configure("translator")
-    run(lambda: main(settings))
+    try:
+        opened = CatalogFile(settings.catalog, None)
+    except ConfigError as error:
+        sys.exit(f"configuration: {error}")
+    run(lambda: main(settings, opened))

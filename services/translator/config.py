@@ -13,6 +13,15 @@ class Config:
     """Read by ``runtime.config.load_config``."""
 
     catalog: Path = setting("GATEBEYZ_CATALOG", help="the YAML of upstreams and models")
+    grant_keys: SecretText = setting(
+        "GATEBEYZ_GRANT_KEYS", help="kid:base64 of 32 bytes, comma separated, the signing one first"
+    )
+    seal_keys: SecretText = setting(
+        "GATEBEYZ_SEAL_KEYS", help="seal reasoning for its way through clients; form as above"
+    )
+    pseudonym_key: SecretText = setting(
+        "GATEBEYZ_PSEUDONYM_KEY", help="names accounts to providers; never changed"
+    )
     service_token: SecretText = setting("GATEBEYZ_SERVICE_TOKEN", help="shared by our services")
     relay: str = setting("GATEBEYZ_RELAY_TARGET", default="127.0.0.1:7404")
     counter: str = setting("GATEBEYZ_COUNTER_TARGET", default="127.0.0.1:7402")

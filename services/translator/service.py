@@ -7,24 +7,28 @@ for a stream, so that long answers never idle, and folds it for a client that di
 
 from __future__ import annotations
 
-import itertools
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc.aio
 import orjson
 
-from dialects.bridge import AnswerFold, CarriedRequest, StreamBridge, carry_answer, carry_request
-from dialects.capabilities import capabilities_of
+from dialects import json_text
+from dialects.bridge import AnswerFold, StreamBridge, carry_answer, carry_request
 from dialects.dialect import AnswerContext, Dialect, EncodeContext
+from dialects.envelope import Sealer, may_hold_envelope
 from dialects.errors import Fault, FaultClass, RemoteDialectError
 from dialects.registry import DIALECTS
 from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
 from runtime.catalog import Catalog, Model, Route
 from runtime.faults import Reason, ServiceFault, fault_of
+from runtime.grants import Grant, Signer
 from services.translator.estimate import InputEstimate
+from services.translator.leg import Leg, plan_legs
+from services.translator.memory import Memory
 
 NAMES: Final = {
     inference_pb2.DIALECT_ANTHROPIC_MESSAGES: "anthropic_messages",
@@ -37,13 +41,23 @@ RETRYABLE: Final = frozenset({408, 429, 500, 502, 503, 504, 529})
 Generated = inference_pb2.GenerateResponse
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the service works with; ``catalog`` is asked once per request."""
+
+    catalog: Callable[[], Catalog]
+    relay: Any
+    estimate: InputEstimate
+    signer: Signer
+    memory: Memory
+    now: Callable[[], float] = time.time
+
+
 class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
     """Another dialect in front, the relay behind."""
 
-    def __init__(self, catalog: Catalog, relay: Any, estimate: InputEstimate) -> None:
-        self._catalog = catalog
-        self._relay = relay
-        self._estimate = estimate
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
 
     async def Generate(  # noqa: N802 - the name is the proto's
         self, request: inference_pb2.GenerateRequest, context: grpc.aio.ServicerContext
@@ -51,28 +65,34 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
         """See inference.proto."""
         source = dialect_named(request.dialect)
         body = parse_object(request.body)
-        groups = self._groups(request)
-        for place, group in enumerate(groups):
-            exchange = Exchange(self._relay, source, group, request)
+        grant = self._parts.signer.verify(request.grant, self._parts.now())
+        legs = self._legs(request, grant)
+        for place, leg in enumerate(legs):
+            exchange = Exchange(self._parts, source, leg, request, grant.account_id)
             exchange.prepare(body)
-            await exchange.estimate(self._estimate)
-            async for answer in exchange.run(is_last=place == len(groups) - 1):
+            await exchange.estimate(self._parts.estimate)
+            async for answer in exchange.run(is_last=place == len(legs) - 1):
                 yield answer
             if not exchange.is_refused:
                 return
 
-    def _groups(self, request: inference_pb2.GenerateRequest) -> list[list[Route]]:
+    def _legs(self, request: inference_pb2.GenerateRequest, grant: Grant) -> list[Leg]:
         """The routes to try, together where one translation serves them all."""
-        model: Model | None = self._catalog.model(request.model)
+        catalog = self._parts.catalog()
+        model = catalog.model(request.model)
         if model is None:
             raise ServiceFault(Reason.MODEL_UNKNOWN, "The model does not exist here.")
-        routes = [r for r in model.routes if not request.routes or r.name in request.routes]
+        routes = _routes_of(catalog, model, request, grant)
         if not routes:
             raise ServiceFault(Reason.MODEL_NOT_ALLOWED, "The model has no such route.")
-        return [
-            list(group)
-            for _, group in itertools.groupby(routes, key=lambda r: (r.dialect, r.upstream_model))
-        ]
+        if not may_hold_envelope(request.body):
+            return plan_legs(catalog, model, routes)
+        memory = self._parts.memory
+        if origin := memory.origin_of(request.body, grant.account_id):
+            # Only where the reasoning was signed can it be read again.
+            pseudonym = memory.pseudonyms.of_upstream
+            routes.sort(key=lambda route: pseudonym(route.upstream) != origin)
+        return plan_legs(catalog, model, routes, is_apart=True)
 
 
 class Exchange:
@@ -80,58 +100,79 @@ class Exchange:
 
     def __init__(
         self,
-        relay: Any,
+        parts: Parts,
         source: Dialect,
-        routes: list[Route],
+        leg: Leg,
         request: inference_pb2.GenerateRequest,
+        account_id: str,
     ) -> None:
-        self._relay = relay
+        self._parts = parts
         self._source = source
-        self._target = DIALECTS[routes[0].dialect]
-        self._routes = routes
+        self._target = DIALECTS[leg.dialect]
+        self._leg = leg
         self._request = request
+        self._account_id = account_id
         self._input: int | None = None
         self._body = b""
-        self._carried: CarriedRequest | None = None
+        self._headers: dict[str, str] = {}
+        self._warnings: list[str] = []
+        self._answer_fields: dict[str, Any] = {}
         self.is_refused = False
+
+    @property
+    def _is_native(self) -> bool:
+        """Whether nothing but the history's envelopes needs translating."""
+        return self._target is self._source
 
     def prepare(self, body: dict[str, Any]) -> None:
         """Carry the request over; ServiceFault names the field that cannot be carried."""
-        upstream_model = self._routes[0].upstream_model
-        context = EncodeContext(model=upstream_model, capabilities=capabilities_of(upstream_model))
+        sealer = self._sealer(self._leg.routes[0])
+        if self._is_native:
+            self._body = json_text.render(self._target.unseal_history(body, sealer.open))
+            self._headers = dict(self._request.headers)
+            return
+        context = EncodeContext(
+            model=self._leg.upstream_model,
+            capabilities=self._leg.capabilities,
+            user=sealer.account,
+            open_seal=sealer.open,
+        )
         try:
             carried = carry_request(
                 self._source, self._target, body, context, strict=self._request.strict
             )
         except RemoteDialectError as error:
             raise refusal_of(error.fault) from None
-        self._carried = carried
-        self._body = orjson.dumps(carried.body)
+        self._body = json_text.render(carried.body)
+        self._headers = self._target.request_headers(carried.body)
+        self._warnings = carried.warnings
+        self._answer_fields = carried.answer_context_fields
+
+    def _sealer(self, route: Route) -> Sealer:
+        family = self._leg.capabilities.family
+        return self._parts.memory.sealer(self._account_id, family, route)
 
     async def estimate(self, counter: InputEstimate) -> None:
         """Ask for the input tokens a Messages client wants in the first event."""
-        if self._source.name == "anthropic_messages" and self._request.stream:
+        is_wanted = self._source.name == "anthropic_messages" and self._request.stream
+        if is_wanted and not self._is_native:
             dialect = VALUES[self._target.name]
-            model = self._routes[0].upstream_model
-            self._input = await counter.count(self._body, dialect, model)
+            self._input = await counter.count(self._body, dialect, self._leg.upstream_model)
 
     async def run(self, *, is_last: bool) -> AsyncIterator[Generated]:
         """The answer's messages; none and ``is_refused`` where the next routes should be tried."""
-        carried = self._carried
-        assert carried is not None
-        headers = {"anthropic-version": "2023-06-01"}
-        call = self._relay.Generate(
+        call = self._parts.relay.Generate(
             inference_pb2.GenerateRequest(
                 grant=self._request.grant,
                 dialect=VALUES[self._target.name],
                 operation=inference_pb2.OPERATION_GENERATE,
                 body=self._body,
-                stream=True,
+                stream=self._request.stream if self._is_native else True,
                 model=self._request.model,
                 request_id=self._request.request_id,
                 traceparent=self._request.traceparent,
-                headers=headers if self._target.name == "anthropic_messages" else {},
-                routes=[route.name for route in self._routes],
+                headers=self._headers,
+                routes=[route.name for route in self._leg.routes],
             )
         )
         try:
@@ -141,7 +182,7 @@ class Exchange:
             if first.head.status in RETRYABLE and not is_last:
                 self.is_refused = True
                 return
-            first.head.warnings.extend(carried.warnings)
+            first.head.warnings.extend(self._warnings)
             async for answer in self._answer(first, call):
                 yield answer
         except grpc.aio.AioRpcError as error:
@@ -158,7 +199,11 @@ class Exchange:
 
     async def _answer(self, first: Generated, call: Any) -> AsyncIterator[Generated]:
         content_type = first.head.headers.get("content-type", "")
-        if first.head.status >= 400:
+        if self._is_native:
+            yield first
+            while (answer := await call.read()) is not grpc.aio.EOF:
+                yield answer
+        elif first.head.status >= 400:
             yield await self._error(first, call)
         elif "event-stream" not in content_type:
             yield await self._whole(first, call)
@@ -176,7 +221,7 @@ class Exchange:
 
     async def _whole(self, first: Generated, call: Any) -> Generated:
         body, outcome = await _rest(first, call)
-        context = self._context()
+        context = self._context(first.head)
         try:
             answer = carry_answer(self._target, self._source, orjson.loads(body), context)
         except (RemoteDialectError, orjson.JSONDecodeError):
@@ -186,7 +231,7 @@ class Exchange:
         return self._message(first.head, 200, orjson.dumps(answer), outcome)
 
     async def _folded(self, first: Generated, call: Any) -> Generated:
-        folding = AnswerFold(self._target, self._source, self._context())
+        folding = AnswerFold(self._target, self._source, self._context(first.head))
         outcome = inference_pb2.Outcome()
         answer = first
         while answer is not grpc.aio.EOF and not folding.is_cut:
@@ -203,7 +248,7 @@ class Exchange:
         return self._message(first.head, 200, orjson.dumps(body), outcome)
 
     async def _stream(self, first: Generated, call: Any) -> AsyncIterator[Generated]:
-        context = self._context()
+        context = self._context(first.head)
         bridge = StreamBridge(self._target.reader(), self._source.writer(context), context.stops)
         head: inference_pb2.Head | None = first.head
         first.head.headers["content-type"] = "text/event-stream; charset=utf-8"
@@ -230,18 +275,30 @@ class Exchange:
         head.headers["content-type"] = "application/json"
         return Generated(head=head, chunk=body, outcome=outcome, complete=True)
 
-    def _context(self) -> AnswerContext:
-        assert self._carried is not None
+    def _context(self, head: inference_pb2.Head) -> AnswerContext:
+        answered = (route for route in self._leg.routes if route.upstream == head.upstream)
         return AnswerContext(
             **{
-                **self._carried.answer_context_fields,
+                **self._answer_fields,
                 "model": self._request.shown_model or self._request.model,
                 "request_id": self._request.request_id,
                 "now": int(time.time()),
                 "new_id": lambda: secrets.token_hex(12),
                 "input_estimate": self._input,
+                "seal": self._sealer(next(answered, self._leg.routes[0])).seal,
             }
         )
+
+
+def _routes_of(
+    catalog: Catalog, model: Model, request: inference_pb2.GenerateRequest, grant: Grant
+) -> list[Route]:
+    """The routes the caller names, in its order; else those assigned to the account."""
+    routes = catalog.routes(model, None, grant.upstreams)
+    if not request.routes:
+        return routes
+    named = {route.name: route for route in routes}
+    return [named[name] for name in request.routes if name in named]
 
 
 def dialect_named(value: inference_pb2.Dialect) -> Dialect:
@@ -254,8 +311,8 @@ def dialect_named(value: inference_pb2.Dialect) -> Dialect:
 
 def parse_object(body: bytes) -> dict[str, Any]:
     try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        parsed = json_text.parse(body)
+    except ValueError:
         parsed = None
     if not isinstance(parsed, dict):
         raise ServiceFault(Reason.INVALID_REQUEST, "The request body must be a JSON object.")

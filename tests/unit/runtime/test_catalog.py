@@ -67,6 +67,7 @@ def test_what_a_good_text_gives() -> None:
         "thinking": frozenset({"adaptive"}),
         "max_stops": 2,
         "system_role": "developer",
+        "max_output": 64_000,
     }
     assert catalog.models["plain"].display_name == "plain"
     assert catalog.plans["pro"].limits == PlanLimits(requests_per_minute=60)

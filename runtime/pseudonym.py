@@ -1,0 +1,34 @@
+"""What providers learn of who asks: a stable pseudonym, never an account id or a client's word.
+
+A provider binds thinking to the end user and bans by it, so the name must stay the same for an
+account's whole life: the key behind it is never rotated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Final
+
+_HEX: Final = 32
+
+
+class Pseudonyms:
+    """Names accounts and upstreams to those who must tell them apart and learn no more."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: str) -> None:
+        self._key = key.encode()
+
+    def of_account(self, account_id: str) -> str:
+        """``gb_`` and 32 hexadecimal digits."""
+        return f"gb_{self._digest('account', account_id)}"
+
+    def of_upstream(self, name: str) -> str:
+        """``up_`` and 32 hexadecimal digits."""
+        return f"up_{self._digest('upstream', name)}"
+
+    def _digest(self, kind: str, name: str) -> str:
+        text = f"{kind}:{name}".encode()
+        return hmac.digest(self._key, text, hashlib.sha256).hex()[:_HEX]
