@@ -57,7 +57,7 @@ async def main() -> None:
             inference_pb2_grpc.InferenceServiceStub(translator),
             config.max_body_bytes,
         )
-        app = create_app(admittance, stubs, drain, config.keepalive_s, hosts, readiness.is_ready)
+        app = create_app(admittance, stubs, drain, config.patience, hosts, readiness.is_ready)
         listeners.append(listener(app, listen, config.drain_s))
     try:
         await serve_all(listeners, drain, config.drain_pause_s, config.drain_s)

@@ -19,6 +19,7 @@ from dialects.errors import Fault, FaultClass
 from dialects.registry import DIALECTS
 from edge.admittance import Admittance
 from edge.drain import Drain, closing
+from edge.event_stream import Patience
 from edge.faults import send_fault
 from edge.identity import new_request_id
 from edge.surfaces.count_tokens import CountTokensSurface
@@ -45,21 +46,21 @@ def create_app(
     admittance: Admittance,
     stubs: Stubs,
     drain: Drain,
-    keepalive_s: float,
+    patience: Patience,
     hosts: tuple[str, ...],
     is_ready: Callable[[], Awaitable[bool]],
 ) -> ASGIApp:
     """The app of one listener: the monthly API, or the Claude Credits surfaces alone."""
     surfaces: dict[str, ASGIApp] = {
         "/v1/messages": InferenceSurface(
-            DIALECTS["anthropic_messages"], admittance, drain, keepalive_s
+            DIALECTS["anthropic_messages"], admittance, drain, patience
         ),
         "/v1/messages/count_tokens": CountTokensSurface(admittance, stubs.counter, stubs.relay),
     }
     if admittance.product == auth_pb2.PRODUCT_API:
         for name in ("openai_chat", "openai_responses"):
             dialect = DIALECTS[name]
-            surfaces[dialect.path] = InferenceSurface(dialect, admittance, drain, keepalive_s)
+            surfaces[dialect.path] = InferenceSurface(dialect, admittance, drain, patience)
 
     async def ready(_request: Request) -> Response:
         serving = not drain.is_begun and await is_ready()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.event_stream import Patience
 from runtime.config import SecretText, setting
 
 
@@ -25,6 +26,7 @@ class Config:
     credits_hosts: tuple[str, ...] = setting("GATEBEYZ_CREDITS_HOSTS", default=())
     max_body_bytes: int = setting("GATEBEYZ_MAX_BODY_BYTES", default=32 * 1024 * 1024)
     keepalive_s: float = setting("GATEBEYZ_KEEPALIVE_S", default=10.0)
+    commit_after_s: float = setting("GATEBEYZ_COMMIT_AFTER_S", default=10.0)
     drain_s: float = setting("GATEBEYZ_DRAIN_S", default=60.0)
     drain_pause_s: float = setting(
         "GATEBEYZ_DRAIN_PAUSE_S", default=0.0, help="how long callers get to learn of a shutdown"
@@ -33,3 +35,8 @@ class Config:
         "GATEBEYZ_METRICS_LISTEN", default="", help="host:port of /metrics; empty = none"
     )
     log_level: str = setting("GATEBEYZ_LOG_LEVEL", default="INFO")
+
+    @property
+    def patience(self) -> Patience:
+        """How long a client of a stream waits in silence."""
+        return Patience(self.commit_after_s, self.keepalive_s)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.types import Send
@@ -29,6 +30,14 @@ STREAM_HEADERS: Final = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a client waits in silence: for the status, then between signs of life."""
+
+    commit_after_s: float
+    keepalive_s: float
 
 
 class OversizedFrameError(Exception):
@@ -87,11 +96,12 @@ class EventStream:
             await self._send_body(self._last)
 
     @contextlib.asynccontextmanager
-    async def kept_alive(self, commit_after_s: float, keepalive_s: float) -> AsyncIterator[None]:
-        """Break silence while the context lasts: after ``commit_after_s`` without a byte with the
-        status, then each ``keepalive_s`` with the dialect's sign of life.
+    async def kept_alive(self, patience: Patience) -> AsyncIterator[None]:
+        """Break silence while the context lasts: with the status, then with signs of life.
+
+        Errors have a status of their own until then; afterwards they are in-band.
         """
-        ticker = asyncio.ensure_future(self._tick(commit_after_s, keepalive_s))
+        ticker = asyncio.ensure_future(self._tick(patience))
         try:
             yield
         finally:
@@ -106,9 +116,9 @@ class EventStream:
         event = self._dialect.render_stream_fault(fault, self._request_id, self._what_went())
         await self._send({"type": "http.response.body", "body": event, "more_body": False})
 
-    async def _tick(self, commit_after_s: float, keepalive_s: float) -> None:
+    async def _tick(self, patience: Patience) -> None:
         while True:
-            limit_s = keepalive_s if self._is_open else commit_after_s
+            limit_s = patience.keepalive_s if self._is_open else patience.commit_after_s
             rest_s = self._sent_at + limit_s - self._clock()
             if rest_s > 0:
                 await asyncio.sleep(rest_s)

@@ -26,15 +26,13 @@ from edge import metrics
 from edge.admittance import Admittance
 from edge.body import ClientGoneError, parse_body, read_body
 from edge.drain import Drain
-from edge.event_stream import EventStream, OversizedFrameError
+from edge.event_stream import EventStream, OversizedFrameError, Patience
 from edge.faults import public_fault, retry_headers, send_fault, send_json
 from edge.identity import new_request_id
 from gatebeyz.inference.v1 import inference_pb2
 from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.logs import get_logger
 
-# After this silence the status goes out with a keep-alive; errors are in-band from then on.
-COMMIT_AFTER_S: Final = 10.0
 FORWARDED: Final = (b"anthropic-version", b"anthropic-beta")
 DIALECT_VALUES: Final = {
     "anthropic_messages": inference_pb2.DIALECT_ANTHROPIC_MESSAGES,
@@ -72,12 +70,12 @@ class InferenceSurface:
     """POST of one dialect, as an ASGI app."""
 
     def __init__(
-        self, dialect: Dialect, admittance: Admittance, drain: Drain, keepalive_s: float
+        self, dialect: Dialect, admittance: Admittance, drain: Drain, patience: Patience
     ) -> None:
         self.dialect = dialect
         self._admittance = admittance
         self._drain = drain
-        self._keepalive_s = keepalive_s
+        self._patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = begin(scope)
@@ -159,11 +157,7 @@ class InferenceSurface:
     async def _relay(
         self, request: Request, call: Any, send: Send, stream: EventStream, *, is_stream: bool
     ) -> None:
-        silence = (
-            stream.kept_alive(COMMIT_AFTER_S, self._keepalive_s)
-            if is_stream
-            else contextlib.nullcontext()
-        )
+        silence = stream.kept_alive(self._patience) if is_stream else contextlib.nullcontext()
         async with silence:
             first = await call.read()
             if first is grpc.aio.EOF:

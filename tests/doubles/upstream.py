@@ -34,12 +34,12 @@ class ScriptedUpstream:
         self.gone = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
-    async def start(self) -> str:
+    async def start(self, port: int = 0) -> str:
         app = web.Application(client_max_size=64 * 1024 * 1024)
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", port)
         await site.start()
         host, port = self._runner.addresses[0][:2]
         return f"http://{host}:{port}"
@@ -85,6 +85,21 @@ def stream(*pieces: bytes, cut: bool = False, hang: bool = False) -> Move:
         if cut:
             assert request.transport is not None
             request.transport.abort()
+        return response
+
+    return move
+
+
+def broken(body: bytes, size: int) -> Move:
+    """A body that is announced as ``size`` bytes and breaks off after ``body``."""
+
+    async def move(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "application/json"})
+        response.content_length = size
+        await response.prepare(request)
+        await response.write(body)
+        assert request.transport is not None
+        request.transport.abort()
         return response
 
     return move
