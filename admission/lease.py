@@ -1,8 +1,9 @@
 """The holder's side of leases: one open server stream per active key, followed.
 
-A warm request makes no RPC: identity, policy and grant stand in memory, pushed by auth. Silence
-for longer than ``TRUST_S`` and the lease is no longer trusted: it is followed anew. Refusals are
-remembered a few seconds, by the full digest. Concurrent first requests of one key share a stream.
+A warm request makes no RPC: identity, policy and grant stand in memory, pushed by auth. A stream
+that is lost (auth restarts) is opened anew while the lease is still trusted, and nobody notices;
+silence for longer than ``TRUST_S`` and it is not. Refusals are remembered a few seconds, by the
+full digest. Concurrent first requests of one key share a stream.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ REFUSAL_S: Final = 3.0
 MAX_REFUSALS: Final = 10_000
 OPEN_TIMEOUT_S: Final = 2.0
 DRAW_TIMEOUT_S: Final = 1.0
+RETRY_S: Final = 0.2
+LOST: Final = frozenset({Reason.OVERLOADED, Reason.STORE_AWAY, Reason.INTERNAL})
+"""Ends of a stream that say nothing of the key."""
 
 LeaseKey = tuple[bytes, auth_pb2.Product]
 
@@ -138,12 +142,12 @@ class LeaseHolder:
         del self._refusals[key]
 
     def _is_usable(self, future: asyncio.Future[Lease]) -> bool:
-        if future.cancelled() or future.exception() is not None:
+        if not future.done() or future.cancelled() or future.exception() is not None:
             return False
         return future.result().is_trusted()
 
     def _refuse(self, key: LeaseKey, fault: ServiceFault) -> None:
-        if fault.reason in (Reason.OVERLOADED, Reason.STORE_AWAY, Reason.INTERNAL):
+        if fault.reason in LOST:
             return
         self._refusals[key] = (time.monotonic() + REFUSAL_S, fault)
         while len(self._refusals) > MAX_REFUSALS:
@@ -151,36 +155,46 @@ class LeaseHolder:
 
     async def _follow(self, key: LeaseKey, future: asyncio.Future[Lease]) -> None:
         """Keep one lease true until it ends, then forget it."""
-        lease: Lease | None = None
-        digest, product = key
-        request = auth_pb2.LeaseRequest(
-            key_digest=digest, product=product, holder_id=self._holder_id
-        )
-        call = self._auth.Lease(request, wait_for_ready=False)
         try:
-            async for answer in call:
-                if lease is None:
-                    lease = _lease_of(answer.granted)
-                    future.set_result(lease)
-                else:
-                    _apply(lease, answer)
-                if lease.fault is not None:
-                    self._refuse(key, lease.fault)
-                    break
-                if not lease.running and time.monotonic() - lease.used_at > IDLE_S:
-                    break
-            ending = ServiceFault(Reason.OVERLOADED, "The lease ended.", retry_after_s=1)
-        except grpc.aio.AioRpcError as error:
-            ending = fault_of(error)
-            self._refuse(key, ending)
+            ending = await self._listen(key, future)
+            while ending is not None and ending.reason in LOST and self._is_usable(future):
+                await asyncio.sleep(RETRY_S)
+                ending = await self._listen(key, future)
         finally:
-            call.cancel()
             if self._leases.get(key) is future:
                 del self._leases[key]
+        if ending is None:
+            return
+        self._refuse(key, ending)
         if not future.done():
             future.set_exception(ending)
             future.exception()  # nobody may be waiting any more
+        elif ending.reason not in LOST:
+            future.result().fault = ending
         get_logger().debug("lease ended", reason=str(ending.reason))
+
+    async def _listen(self, key: LeaseKey, future: asyncio.Future[Lease]) -> ServiceFault | None:
+        """Follow one stream to its end: why it ended, or None where nobody needs it any more."""
+        digest, product = key
+        call = self._auth.Lease(
+            auth_pb2.LeaseRequest(key_digest=digest, product=product, holder_id=self._holder_id)
+        )
+        try:
+            async for answer in call:
+                if not future.done():
+                    future.set_result(_lease_of(answer.granted))
+                    continue
+                lease = future.result()
+                _apply(lease, answer)
+                if lease.fault is not None:
+                    return lease.fault
+                if not lease.running and time.monotonic() - lease.used_at > IDLE_S:
+                    return None
+        except grpc.aio.AioRpcError as error:
+            return fault_of(error)
+        finally:
+            call.cancel()
+        return ServiceFault(Reason.OVERLOADED, "The lease ended.", retry_after_s=1)
 
     async def _draw(self, lease: Lease, wanted: dict[str, int]) -> None:
         """Draw what is missing; concurrent draws of one lease wait for each other."""
@@ -228,7 +242,9 @@ def _lease_of(granted: auth_pb2.Granted) -> Lease:
 def _apply(lease: Lease, answer: auth_pb2.LeaseResponse) -> None:
     lease.heard_at = time.monotonic()
     kind = answer.WhichOneof("event")
-    if kind == "renewed":
+    if kind == "granted":
+        _regrant(lease, _lease_of(answer.granted))
+    elif kind == "renewed":
         lease.grant = answer.renewed.grant or lease.grant
         lease.allowance.add(limits_of(answer.renewed.shares))
         if answer.renewed.HasField("expires_at"):
@@ -242,3 +258,12 @@ def _apply(lease: Lease, answer: auth_pb2.LeaseResponse) -> None:
         reason = answer.revoked.reason
         known = Reason(reason) if reason in Reason.__members__ else Reason.KEY_REVOKED
         lease.fault = ServiceFault(known, "The key is not valid.")
+
+
+def _regrant(lease: Lease, granted: Lease) -> None:
+    """Go on under a lease granted anew; what runs under the old one takes its slots along."""
+    lease.lease_id, lease.grant = granted.lease_id, granted.grant
+    lease.policy, lease.expires_at = granted.policy, granted.expires_at
+    lease.allowance.limits = granted.allowance.limits
+    lease.allowance.left = granted.allowance.left
+    lease.allowance.add({"concurrency": -lease.running})

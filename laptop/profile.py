@@ -124,6 +124,8 @@ def make_profile(environ: Mapping[str, str], folder: Path, redis_url: str) -> Pr
         "GATEBEYZ_CREDITS_LISTEN": f"{LOOPBACK}:{port + 1}",
         "GATEBEYZ_DRAIN_S": environ.get("GATEBEYZ_DRAIN_S", DRAIN_S),
         "PYTHONUNBUFFERED": "1",
+        # A fork is followed by an exec at once; gRPC would only complain of it on stderr.
+        "GRPC_ENABLE_FORK_SUPPORT": "0",
     }
     for service, listen in zip(SERVICES, listens, strict=True):
         settings[service.listen_variable] = listen
