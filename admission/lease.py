@@ -246,7 +246,6 @@ def _apply(lease: Lease, answer: auth_pb2.LeaseResponse) -> None:
         _regrant(lease, _lease_of(answer.granted))
     elif kind == "renewed":
         lease.grant = answer.renewed.grant or lease.grant
-        lease.allowance.add(limits_of(answer.renewed.shares))
         if answer.renewed.HasField("expires_at"):
             expires = answer.renewed.expires_at
             lease.expires_at = expires.seconds + expires.nanos / 1e9

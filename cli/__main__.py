@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from cli.account import accounts
+from cli.audit import audit
 from cli.check import check
 from cli.key import keys
 
@@ -17,7 +18,7 @@ from cli.key import keys
 def main() -> None:
     """Run and operate a GateBeyz gateway.
 
-    accounts and keys talk to the auth service at GATEBEYZ_AUTH_TARGET with
+    accounts, keys and audit talk to the auth service at GATEBEYZ_AUTH_TARGET with
     GATEBEYZ_OPERATOR_TOKEN, or to the installation that runs in this folder.
     """
 
@@ -33,6 +34,7 @@ def up() -> None:
 main.add_command(check)
 main.add_command(accounts)
 main.add_command(keys)
+main.add_command(audit)
 
 if __name__ == "__main__":
     main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import sys
 
 import uvicorn
 
@@ -18,19 +19,16 @@ from edge.readiness import Readiness
 from gatebeyz.auth.v1 import auth_pb2
 from gatebeyz.counter.v1 import counter_pb2_grpc
 from gatebeyz.inference.v1 import inference_pb2_grpc
-from runtime.catalog import load_catalog
+from runtime.catalog_file import CatalogFile
 from runtime.channels import open_channel
-from runtime.config import main_config
+from runtime.config import ConfigError, main_config
 from runtime.logs import configure
 from runtime.metrics import serve_metrics
 from runtime.serving import run
 
 
-async def main() -> None:
+async def main(config: Config, catalog: CatalogFile) -> None:
     """Wire it and serve until SIGTERM."""
-    config = main_config(Config)
-    configure("edge", config.log_level)
-    catalog = load_catalog(config.catalog.read_text(encoding="utf-8"), None)
     targets = (config.auth, config.counter, config.translator, config.relay)
     channels = [open_channel(target, config.service_token) for target in targets]
     auth, counter, translator, relay = channels
@@ -50,7 +48,7 @@ async def main() -> None:
             continue
         admittance = Admittance(
             product,
-            catalog,
+            catalog.current,
             leases,
             config.pepper,
             relay_stub,
@@ -59,12 +57,20 @@ async def main() -> None:
         )
         app = create_app(admittance, stubs, drain, config.patience, hosts, readiness.is_ready)
         listeners.append(listener(app, listen, config.drain_s))
+    following = asyncio.create_task(catalog.follow())
     try:
         await serve_all(listeners, drain, config.drain_pause_s, config.drain_s)
     finally:
+        following.cancel()
         await leases.close()
         await asyncio.gather(*(channel.close() for channel in channels))
 
 
 if __name__ == "__main__":
-    run(main)
+    settings = main_config(Config)
+    configure("edge", settings.log_level)
+    try:
+        opened = CatalogFile(settings.catalog, None)
+    except ConfigError as error:
+        sys.exit(f"configuration: {error}")
+    run(lambda: main(settings, opened))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,6 @@ from gatebeyz.auth.v1 import auth_pb2
 from runtime.catalog import Catalog, Model
 from runtime.config import SecretText
 from runtime.faults import Reason, ServiceFault
-from runtime.grants import matches_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Admittance:
     def __init__(
         self,
         product: auth_pb2.Product,
-        catalog: Catalog,
+        catalog: Callable[[], Catalog],
         leases: LeaseHolder,
         pepper: SecretText,
         relay: Any,
@@ -40,7 +40,7 @@ class Admittance:
         max_body_bytes: int,
     ) -> None:
         self.product = product
-        self.catalog = catalog
+        self._catalog = catalog
         self.leases = leases
         self.max_body_bytes = max_body_bytes
         self._pepper = pepper.reveal().encode()
@@ -54,11 +54,11 @@ class Admittance:
 
     def models(self, policy: auth_pb2.Policy) -> list[Model]:
         """The models this account may use now, in the catalog's order."""
+        catalog = self._catalog()
         return [
             model
-            for model in self.catalog.models.values()
-            if matches_model(tuple(policy.models), model.id)
-            and self.catalog.routes(model, None, tuple(policy.upstreams))
+            for model in catalog.models.values()
+            if _allows(policy, model.id) and catalog.routes(model, None, policy.upstreams)
         ]
 
     def road(
@@ -69,20 +69,20 @@ class Admittance:
         ``is_sealed``: the history holds reasoning under our seal, which the translator opens or
         leaves out even where the dialect stays the same.
         """
-        model = self.catalog.model(peek.model)
+        catalog = self._catalog()
+        model = catalog.model(peek.model)
         if model is None:
             raise ServiceFault(
                 Reason.MODEL_UNKNOWN, f"The model `{peek.model[:200]}` does not exist here."
             )
-        upstreams = tuple(policy.upstreams)
-        routes = self.catalog.routes(model, None, upstreams)
-        if not matches_model(tuple(policy.models), peek.model) or not routes:
+        routes = catalog.routes(model, None, policy.upstreams)
+        if not _allows(policy, model.id) or not routes:
             raise ServiceFault(
                 Reason.MODEL_NOT_ALLOWED,
                 f"The model `{peek.model[:200]}` is not available to this account at the moment.",
             )
         if peek.thinking:
-            routes = [r for r in routes if self.catalog.upstreams[r.upstream].thinking]
+            routes = [r for r in routes if catalog.upstreams[r.upstream].thinking]
             if not policy.thinking or not routes:
                 raise ServiceFault(
                     Reason.THINKING_NOT_ALLOWED,
@@ -97,9 +97,17 @@ class Admittance:
         """Routes whose provider counts tokens itself; the model is checked on the way."""
         peek = Peek(model=model_id, stream=False, max_tokens=None, thinking=False)
         self.road(policy, peek, "")
-        model = self.catalog.models[model_id]
+        catalog = self._catalog()
+        model = catalog.model(model_id)
+        if model is None:
+            return []
         return [
             route.name
-            for route in self.catalog.routes(model, "anthropic_messages", tuple(policy.upstreams))
-            if self.catalog.upstreams[route.upstream].count_tokens
+            for route in catalog.routes(model, "anthropic_messages", policy.upstreams)
+            if catalog.upstreams[route.upstream].count_tokens
         ]
+
+
+def _allows(policy: auth_pb2.Policy, model_id: str) -> bool:
+    """Whether the policy names the model: by its exact id, or every one by "*" alone."""
+    return model_id in policy.models or "*" in policy.models

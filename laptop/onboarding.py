@@ -32,7 +32,7 @@ async def _find_account(client: OperatorClient) -> str | None:
 
 async def _create_account(client: OperatorClient) -> str:
     request = auth_pb2.CreateAccountRequest(
-        name=ACCOUNT_NAME, product=auth_pb2.PRODUCT_API, plan=PLAN, thinking=True
+        name=ACCOUNT_NAME, product=auth_pb2.PRODUCT_API, plan=PLAN
     )
     created = await client.call(client.accounts.CreateAccount, request)
     return str(created.account.account_id)
@@ -40,9 +40,8 @@ async def _create_account(client: OperatorClient) -> str:
 
 async def _retire_keys(client: OperatorClient, account_id: str) -> None:
     """Revokes the oldest keys of earlier starts."""
-    request = auth_pb2.ListKeysRequest(account_id=account_id)
-    listed = await client.call(client.keys.ListKeys, request)
-    ours = [key for key in listed.keys if key.label == KEY_LABEL and key.state == "active"]
+    listed = await client.list_keys(account_id)
+    ours = [key for key in listed if key.label == KEY_LABEL and key.state == "active"]
     ours.sort(key=lambda key: key.created_at.ToNanoseconds())
     for key in ours[: max(0, len(ours) - KEPT_KEYS + 1)]:
         await client.call(client.keys.RevokeKey, auth_pb2.RevokeKeyRequest(key_id=key.key_id))

@@ -1,4 +1,4 @@
-"""Calls to AccountService and KeyService, as an operator."""
+"""Calls to the management services, as an operator."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class OperatorClient:
     accounts: Any
     keys: Any
     token: SecretText
+    audit: Any = None
 
     async def call(self, method: Callable[..., Awaitable[Any]], request: Any) -> Any:
         """One RPC with the operator's credential."""
@@ -37,13 +38,23 @@ class OperatorClient:
     async def list_accounts(self) -> list[auth_pb2.Account]:
         """Every account, page by page."""
         found: list[auth_pb2.Account] = []
-        token = ""
+        request = auth_pb2.ListAccountsRequest(page_size=_PAGE_SIZE)
         while True:
-            request = auth_pb2.ListAccountsRequest(page_size=_PAGE_SIZE, page_token=token)
             page = await self.call(self.accounts.ListAccounts, request)
             found.extend(page.accounts)
-            token = page.next_page_token
-            if not token:
+            request.page_token = page.next_page_token
+            if not page.next_page_token:
+                return found
+
+    async def list_keys(self, account_id: str) -> list[auth_pb2.Key]:
+        """Every key of an account, page by page."""
+        found: list[auth_pb2.Key] = []
+        request = auth_pb2.ListKeysRequest(account_id=account_id, page_size=_PAGE_SIZE)
+        while True:
+            page = await self.call(self.keys.ListKeys, request)
+            found.extend(page.keys)
+            request.page_token = page.next_page_token
+            if not page.next_page_token:
                 return found
 
 
@@ -52,5 +63,8 @@ async def open_operator(target: str, token: SecretText) -> AsyncIterator[Operato
     """A client of the auth service at ``target``."""
     async with open_channel(target, None) as channel:
         yield OperatorClient(
-            auth_pb2_grpc.AccountServiceStub(channel), auth_pb2_grpc.KeyServiceStub(channel), token
+            auth_pb2_grpc.AccountServiceStub(channel),
+            auth_pb2_grpc.KeyServiceStub(channel),
+            token,
+            auth_pb2_grpc.AuditServiceStub(channel),
         )

@@ -23,6 +23,7 @@
         models: ["claude-*"]
         thinking: true
         limits: {requests_per_minute: 60}
+        monthly_tokens: 50000000           # of every kind, in and out; 0 = no quota
 
 A catalog is a value: reading it dials nothing. Base URLs follow the vendors' conventions: that of
 an anthropic_messages upstream stands without ``/v1``, those of the OpenAI dialects with it.
@@ -45,6 +46,7 @@ from runtime.yaml_text import Block, Text
 
 DIALECT_NAMES: Final = ("anthropic_messages", "openai_chat", "openai_responses")
 PRODUCTS: Final = ("api", "credits")
+EVERY_MODEL: Final = ("*",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +113,17 @@ class PlanLimits:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an account on it may do. ``models``: exact ids or a trailing "*"; none = every model."""
+    """What an account on it may do. ``models``: exact ids or a trailing "*".
+
+    ``monthly_tokens`` of zero means no quota.
+    """
 
     name: str
     product: str = "api"
-    models: tuple[str, ...] = ()
+    models: tuple[str, ...] = EVERY_MODEL
     thinking: bool = True
     limits: PlanLimits = PlanLimits()
+    monthly_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +204,7 @@ _UPSTREAM: Final = _UPSTREAM_REQUIRED | {
 _MODEL: Final = {
     "id", "display_name", "routes", "context_window", "max_output", "prices", "capabilities",
 }  # fmt: skip
-_PLAN: Final = {"name", "product", "models", "thinking", "limits"}
+_PLAN: Final = {"name", "product", "models", "thinking", "limits", "monthly_tokens"}
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MODEL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
@@ -313,7 +319,8 @@ def _read_plan(block: Block) -> Plan:
     return Plan(
         name=block.name("name", _NAME),
         product=block.choice("product", PRODUCTS, "api"),
-        models=block.words("models", _PATTERN),
+        models=block.words("models", _PATTERN) if "models" in block else EVERY_MODEL,
         thinking=block.flag("thinking", default=True),
         limits=block.counts("limits", PlanLimits),
+        monthly_tokens=block.count("monthly_tokens"),
     )

@@ -6,7 +6,7 @@ A text with faults never replaces a catalog that works: the old one stays and th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,7 @@ from runtime.catalog import Catalog, load_catalog
 from runtime.config import ConfigError
 from runtime.logs import get_logger
 
-INTERVAL_S: Final = 2.0
+INTERVAL_S: Final = 0.25
 
 
 class CatalogFile:
@@ -25,23 +25,34 @@ class CatalogFile:
         self._environ = environ
         self._text = self._read()
         self._catalog = load_catalog(self._text, environ)
+        self._faults: list[str] = []
+        self._listeners: list[Callable[[], None]] = []
 
     def current(self) -> Catalog:
         """The catalog that holds now; a request asks once and keeps what it got."""
         return self._catalog
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` after each change, for the life of the process."""
+        self._listeners.append(listener)
 
     def refresh(self) -> bool:
         """Read the file again; whether the catalog changed."""
         try:
             text = self._read()
             if text == self._text:
+                self._faults = []
                 return False
-            self._text = text
             self._catalog = load_catalog(text, self._environ)
         except ConfigError as error:
-            get_logger().error("catalog kept: the new one has faults", faults=error.faults)
+            if error.faults != self._faults:
+                get_logger().error("catalog kept: the new one has faults", faults=error.faults)
+            self._faults = error.faults
             return False
+        self._text, self._faults = text, []
         get_logger().info("catalog changed", models=len(self._catalog.models))
+        for listener in self._listeners:
+            listener()
         return True
 
     async def follow(self) -> None:

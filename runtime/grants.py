@@ -35,8 +35,8 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 def matches_model(patterns: tuple[str, ...], model: str) -> bool:
-    """Exact ids or a trailing "*"; no patterns at all allow every model."""
-    return not patterns or any(
+    """Exact ids or a trailing "*"; no patterns at all allow no model."""
+    return any(
         model.startswith(pattern[:-1]) if pattern.endswith("*") else model == pattern
         for pattern in patterns
     )

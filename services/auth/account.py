@@ -1,7 +1,8 @@
 """Accounts: who may use what, and whether they may now. Pure.
 
 An account is stored as one JSON record; its fields are the operator's words for what the proto
-calls Account. Limits of zero mean unlimited.
+calls Account. What is None or empty there is as the plan says (policy.py). Limits of zero mean
+unlimited.
 """
 
 from __future__ import annotations
@@ -53,19 +54,46 @@ class Limits(msgspec.Struct, frozen=True):
         )
 
 
+class ModelOverride(msgspec.Struct, frozen=True):
+    """Allows or denies models until ``ends_at``; ``model`` is an exact id or ends in "*"."""
+
+    model: str
+    allowed: bool
+    ends_at: float
+
+
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """One customer of one product. ``created_at`` in seconds since the epoch."""
+    """One customer of one product. Times in seconds since the epoch.
+
+    ``revision`` rises with each change, so that of two changes made at once none is lost.
+    """
 
     account_id: str
     name: str
     product: Product
-    plan: str
+    plan: str = ""
     state: AccountState = AccountState.ACTIVE
     models: tuple[str, ...] = ()
-    thinking: bool = False
-    limits: Limits = Limits()
+    thinking: bool | None = None
+    limits: Limits | None = None
+    monthly_tokens: int | None = None
+    reset_day: int = 0
     upstreams: tuple[str, ...] = ()
+    overrides: tuple[ModelOverride, ...] = ()
     created_at: float = 0.0
+    expires_at: float | None = None
+    revision: int = 0
+
+    def state_at(self, now: float) -> AccountState:
+        """The state at ``now``: time expires an account without a word."""
+        is_over = self.expires_at is not None and self.expires_at <= now
+        if is_over and self.state is not AccountState.SUSPENDED:
+            return AccountState.EXPIRED
+        return self.state
+
+    def overrides_at(self, now: float) -> tuple[ModelOverride, ...]:
+        """The overrides that hold at ``now``."""
+        return tuple(one for one in self.overrides if one.ends_at > now)
 
 
 _REFUSALS: Final[dict[AccountState, tuple[Reason, str]]] = {
@@ -80,15 +108,15 @@ def refusal(state: AccountState) -> Reason | None:
     return entry[0] if entry else None
 
 
-def check_admissible(account: Account, product: Product) -> None:
-    """ServiceFault unless the account may be served for ``product`` now."""
+def check_admissible(account: Account, product: Product, now: float) -> None:
+    """ServiceFault unless the account may be served for ``product`` at ``now``."""
     if account.product is not product:
         raise ServiceFault(
             Reason.WRONG_PRODUCT,
             "The key belongs to another product.",
             metadata={"product": account.product.value},
         )
-    entry = _REFUSALS.get(account.state)
+    entry = _REFUSALS.get(account.state_at(now))
     if entry is not None:
         raise ServiceFault(*entry)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from runtime.config import SecretText, setting
 
@@ -17,11 +18,12 @@ class AuthConfig:
     )
     operator_token: SecretText = setting(
         "GATEBEYZ_OPERATOR_TOKEN",
-        help="the token operators call KeyService and AccountService with",
+        help="what operators call the management services with: a token, or name:token,…",
     )
     service_token: SecretText = setting(
         "GATEBEYZ_SERVICE_TOKEN", help="the token our own processes call each other with"
     )
+    catalog: Path = setting("GATEBEYZ_CATALOG", help="the YAML of upstreams, models and plans")
     listen: str = setting("GATEBEYZ_AUTH_LISTEN", default="127.0.0.1:7401")
     redis_url: str = setting("REDIS_URL", default="redis://127.0.0.1:6379/0")
     store_grace_s: float = setting(

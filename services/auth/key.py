@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import hmac
 from enum import StrEnum
 from typing import Final
 
@@ -28,16 +29,29 @@ class KeyState(StrEnum):
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """One key; ``masked`` is all that remains of its text. Times in seconds since the epoch."""
+    """One key; ``masked`` is all that remains of its text. Times in seconds since the epoch.
+
+    ``models`` are those of the account's it may use, ``networks`` those it may be used from
+    (CIDR); empty means all.
+    """
 
     key_id: str
     account_id: str
     masked: str
     digest: str
     label: str = ""
+    models: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
     revoked: bool = False
     created_at: float = 0.0
     expires_at: float | None = None
+    last_used_at: float | None = None
+    previous_digest: str = ""
+
+    def is_known_by(self, digest: bytes) -> bool:
+        """Whether this is a digest of the key, under the current pepper or the one before."""
+        given = digest.hex()
+        return any(hmac.compare_digest(own, given) for own in (self.digest, self.previous_digest))
 
     def state(self, now: float) -> KeyState:
         """The state at ``now``."""

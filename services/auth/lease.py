@@ -4,52 +4,63 @@ One stream per holder and key. First Granted; then Renewed, at least each ``HEAR
 a new grant each ``RENEW_S``; PolicyChanged when access changes; Revoked as the last event. The
 holder stops trusting a silent lease, so the heartbeat is also the proof that auth is there.
 
-Two roads bring changes: the change log within milliseconds, and a look at the store each
-``CHECK_S``, which bounds what a lost entry can cost.
+Three roads bring changes: the change log within milliseconds, the catalog's file as soon as it is
+read anew, and a look at the store each ``CHECK_S``, which bounds what a lost entry can cost. What
+time alone changes (a key's end, an override's) wakes the lease by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
+from runtime.catalog import Catalog
 from runtime.faults import Reason, ServiceFault
 from runtime.grants import Grant, Signer
 from services.auth.account import Account, Limits, Product, check_admissible
 from services.auth.key import Key, check_usable
+from services.auth.policy import Policy, next_change, resolve, tokens_of
+from services.auth.quota import QuotaMeter
 from services.auth.revocation import Change, ChangeKind, ChangeLog
-from services.auth.share import check_wanted, first_share, shortage
+from services.auth.share import Draw, Shares, first_share, shares_of, shortage
 from services.auth.store import Store
 
 GRANT_LIFE_S: Final = 30.0
 RENEW_S: Final = 10.0
 CHECK_S: Final = 3.0
-HEARTBEAT_S: Final = 1.5
+HEARTBEAT_S: Final = 1.0
 
 
-class Policy(msgspec.Struct, frozen=True):
-    """What a key may do now."""
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Digests of one key: under the current pepper, and under the one before while it lasts."""
+
+    digest: bytes
+    previous: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A key, its account, and what both may do: read together from the store."""
 
     key: Key
     account: Account
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """First event; ``shares`` may be spent before anything is drawn."""
+    """First event; what ``shares`` drew may be spent before more is drawn."""
 
     lease_id: str
     grant: bytes
     policy: Policy
-    shares: Limits
+    shares: Shares
     expires_at: float
 
 
@@ -82,13 +93,15 @@ LeaseEvent = Granted | Renewed | PolicyChanged | Revoked
 class Lease:
     """One open stream's state; the registry drives it."""
 
-    def __init__(self, lease_id: str, policy: Policy) -> None:
+    def __init__(self, lease_id: str, standing: Standing) -> None:
         self.lease_id = lease_id
-        self.policy = policy
+        self.standing = standing
         self.grant = b""
         self.expires_at = 0.0
         self.renewed_at = 0.0
         self.checked_at = 0.0
+        # When time alone changes the policy: known since the last signature.
+        self.changes_at = float("inf")
         self.is_suspect = False
         self.revoked: str | None = None
         self.is_ended = False
@@ -96,18 +109,21 @@ class Lease:
 
     def notice(self, change: Change) -> None:
         """Take a change of the log to heart."""
-        key = self.policy.key
+        key = self.standing.key
         if not change.touches(key.account_id, key.key_id):
             return
         if change.is_revocation():
             self.revoked = change.reason
+        self.stir()
+
+    def stir(self) -> None:
+        """Look at the store and the catalog soon: something may have changed."""
         self.is_suspect = True
         self._stirred.set()
 
     def seconds_left(self, now: float) -> float:
-        """Until the key's own end; a long time where it has none."""
-        expires_at = self.policy.key.expires_at
-        return float("inf") if expires_at is None else max(0.0, expires_at - now)
+        """Until time alone changes the policy; infinity where it never does."""
+        return max(0.0, self.changes_at - now)
 
     def end(self) -> None:
         """End the stream without a verdict: the holder opens another."""
@@ -132,6 +148,7 @@ class LeaseRegistry:
         store: Store,
         log: ChangeLog,
         signer: Signer,
+        catalog: Callable[[], Catalog],
         *,
         grace_s: float,
         clock: Callable[[], float] = time.time,
@@ -139,9 +156,12 @@ class LeaseRegistry:
         self._store = store
         self._log = log
         self._signer = signer
+        self._catalog = catalog
+        self._meter = QuotaMeter(store)
         self._grace_s = grace_s
         self._clock = clock
         self._open: dict[tuple[str, str], Lease] = {}
+        self._limits: dict[str, Limits] = {}
         self._is_closed = False
 
     def __len__(self) -> int:
@@ -153,15 +173,20 @@ class LeaseRegistry:
         for lease in tuple(self._open.values()):
             lease.end()
 
+    def stir(self) -> None:
+        """Every lease looks again: the catalog changed."""
+        for lease in tuple(self._open.values()):
+            lease.stir()
+
     async def lease(
-        self, digest: bytes, product: Product, holder_id: str
+        self, credentials: Credentials, product: Product, holder_id: str
     ) -> AsyncIterator[LeaseEvent]:
         """The events of one lease; ServiceFault where the key is refused."""
         if self._is_closed:
             raise ServiceFault(Reason.DRAINING, "This process is going away.", retry_after_s=1)
-        policy = await self._admit(digest, product)
-        lease = Lease(f"{policy.account.account_id}/{secrets.token_hex(12)}", policy)
-        slot = (holder_id, policy.key.key_id)
+        standing = await self._admit(credentials, product)
+        lease = Lease(f"{standing.account.account_id}/{secrets.token_hex(12)}", standing)
+        slot = (holder_id, standing.key.key_id)
         if (previous := self._open.get(slot)) is not None:
             previous.end()
         self._open[slot] = lease
@@ -171,42 +196,54 @@ class LeaseRegistry:
                 async for event in self._keep(lease, product):
                     yield event
         finally:
+            self._limits.pop(lease.lease_id, None)
             if self._open.get(slot) is lease:
                 del self._open[slot]
 
-    async def _admit(self, digest: bytes, product: Product) -> Policy:
+    async def _admit(self, credentials: Credentials, product: Product) -> Standing:
+        digest = credentials.digest
         key = await self._store.find_digest(digest)
+        if key is None and credentials.previous:
+            digest = credentials.previous
+            key = await self._store.find_digest(digest)
         # The look-up was exact already; the comparison also holds if the index ever lied.
-        if key is None or not hmac.compare_digest(key.digest, digest.hex()):
+        if key is None or not key.is_known_by(digest):
             raise unknown_key()
-        return await self._check(key, product)
+        standing = await self._check(key, product)
+        if digest is not credentials.digest:
+            await self._store.move_digest(key, credentials.digest)
+        return standing
 
-    async def _check(self, key: Key | None, product: Product) -> Policy:
-        """The policy of a key as the store has it now; ServiceFault where it is refused."""
+    async def _check(self, key: Key | None, product: Product) -> Standing:
+        """The standing of a key as the store has it now; ServiceFault where it is refused."""
         if key is None:
             raise unknown_key()
-        check_usable(key, self._clock())
+        now = self._clock()
+        check_usable(key, now)
         account = await self._store.find_account(key.account_id)
         if account is None:
             raise unknown_key()
-        check_admissible(account, product)
-        return Policy(key, account)
+        check_admissible(account, product, now)
+        catalog = self._catalog()
+        used = await self._meter.used(account, now) if tokens_of(account, catalog) else 0
+        return Standing(key, account, resolve(account, key, catalog, now, used))
 
     async def _grant_first(self, lease: Lease) -> Granted:
-        account = lease.policy.account
-        limits = account.limits
-        _, taken = await self._store.take_shares(
-            account.account_id,
+        policy = lease.standing.policy
+        answer = await self._store.take_shares(
+            policy.account_id,
             lease.lease_id,
-            limits,
-            first_share(limits),
+            policy.limits,
+            Draw(hoped=first_share(policy.limits)),
             life_s=GRANT_LIFE_S,
-            opening=True,
+            phase="open",
         )
         now = self._clock()
+        await self._store.touch_key(policy.key_id, now)
         self._sign(lease, now)
         lease.checked_at = now
-        return Granted(lease.lease_id, lease.grant, lease.policy, Limits(*taken), lease.expires_at)
+        shares = shares_of(answer[1:])
+        return Granted(lease.lease_id, lease.grant, policy, shares, lease.expires_at)
 
     async def _keep(self, lease: Lease, product: Product) -> AsyncIterator[LeaseEvent]:
         while True:
@@ -225,34 +262,35 @@ class LeaseRegistry:
         """Look at the store when it is time, and say what the holder must know."""
         now = self._clock()
         is_due = lease.is_suspect or now - lease.checked_at >= CHECK_S
-        if not is_due and lease.seconds_left(now) > 0:
+        if not is_due and now < lease.changes_at:
             return Renewed(lease.grant, lease.expires_at)
         try:
-            policy = await self._look(lease, product, now)
+            standing = await self._look(lease, product, now)
         except ServiceFault as fault:
             if fault.reason is Reason.STORE_AWAY:
                 return self._go_on(lease, now, fault)
             if fault.reason is Reason.KEY_EXPIRED:
-                await self._announce_expiry(lease.policy.key)
+                await self._announce_expiry(lease.standing.key)
             return Revoked(fault.reason.value)
+        before, lease.standing = lease.standing, standing
         lease.checked_at, lease.is_suspect = now, False
-        if policy != lease.policy:
-            lease.policy = policy
+        if standing.policy != before.policy:
             self._sign(lease, now)
-            return PolicyChanged(lease.grant, policy)
+            return PolicyChanged(lease.grant, standing.policy)
         return self._renew(lease, now)
 
-    async def _look(self, lease: Lease, product: Product, now: float) -> Policy:
-        """The policy as it is now, and the lease kept alive in the store when that is due."""
-        check_usable(lease.policy.key, now)
+    async def _look(self, lease: Lease, product: Product, now: float) -> Standing:
+        """The standing as it is now, and the lease kept alive in the store when that is due."""
+        check_usable(lease.standing.key, now)
         if self._log.is_away:
             raise ServiceFault(Reason.STORE_AWAY, "The store is away.", retry_after_s=2)
-        key_id = lease.policy.key.key_id
-        policy = await self._check(await self._store.find_key(key_id), product)
+        key_id = lease.standing.key.key_id
+        standing = await self._check(await self._store.find_key(key_id), product)
         if now - lease.renewed_at >= RENEW_S:
-            account_id = policy.account.account_id
+            account_id = standing.account.account_id
             await self._store.keep_lease(account_id, lease.lease_id, GRANT_LIFE_S)
-        return policy
+            await self._store.touch_key(key_id, now)
+        return standing
 
     def _go_on(self, lease: Lease, now: float, fault: ServiceFault) -> LeaseEvent:
         """Nothing is known against the key: the lease goes on for the configured grace."""
@@ -274,52 +312,60 @@ class LeaseRegistry:
 
     def _sign(self, lease: Lease, now: float) -> None:
         """A new grant; it never outlives the key."""
-        account, key = lease.policy.account, lease.policy.key
+        standing, policy = lease.standing, lease.standing.policy
         expires_at = now + GRANT_LIFE_S
-        if key.expires_at is not None:
-            expires_at = min(expires_at, key.expires_at)
+        for moment in (standing.key.expires_at, standing.account.expires_at):
+            if moment is not None:
+                expires_at = min(expires_at, moment)
         lease.renewed_at, lease.expires_at = now, expires_at
+        lease.changes_at = next_change(standing.account, standing.key, now)
+        self._limits[lease.lease_id] = policy.limits
         lease.grant = self._signer.sign(
             Grant(
-                account_id=account.account_id,
-                key_id=key.key_id,
+                account_id=policy.account_id,
+                key_id=policy.key_id,
                 lease_id=lease.lease_id,
-                product=account.product.value,
-                models=account.models,
-                thinking=account.thinking,
-                upstreams=account.upstreams,
+                product=policy.product.value,
+                models=policy.models,
+                thinking=policy.thinking,
+                upstreams=policy.upstreams,
                 expires_at=expires_at,
+                prepaid=policy.product is Product.CREDITS,
             )
         )
 
-    async def draw(self, lease_id: str, wanted: Limits) -> Limits:
+    async def draw(self, lease_id: str, draw: Draw) -> Shares:
         """More of an account's limits for a lease, which may be open in any replica.
 
-        NOT_FOUND for a lease that is over; RATE_LIMITED or CONCURRENCY_LIMITED when nothing is
-        left of a wanted limit, with the time until something is.
+        NOT_FOUND for a lease that is over; RATE_LIMITED or CONCURRENCY_LIMITED when less than the
+        least wanted is left of a limit, with the time until it may be there.
         """
-        check_wanted(wanted)
-        account = await self._store.find_account(_account_of(lease_id))
-        if account is None:
-            raise ServiceFault(Reason.NOT_FOUND, "There is no such lease.")
-        status, amounts = await self._store.take_shares(
-            account.account_id,
-            lease_id,
-            account.limits,
-            wanted,
-            life_s=GRANT_LIFE_S,
-            opening=False,
-        )
-        if status < 0:
-            raise ServiceFault(Reason.NOT_FOUND, "There is no such lease.")
-        if status > 0:
-            raise shortage(status - 1, amounts[0] / 1000)
-        return Limits(*amounts)
+        return shares_of(await self._take(lease_id, draw, "draw"))
 
     async def release(self, lease_id: str, unused: Limits) -> None:
-        """Take unused shares and slots back."""
-        check_wanted(unused)
-        await self._store.return_shares(_account_of(lease_id), lease_id, unused)
+        """End a lease in the store; what it did not use is free at once."""
+        await self._take(lease_id, Draw(held=unused), "end")
+
+    async def _take(self, lease_id: str, draw: Draw, phase: str) -> list[int]:
+        account_id = lease_id.partition("/")[0]
+        limits = await self._limits_of(lease_id, account_id)
+        status, *amounts = await self._store.take_shares(
+            account_id, lease_id, limits, draw, life_s=GRANT_LIFE_S, phase=phase
+        )
+        if status < 0:
+            raise _unknown_lease()
+        if status > 0:
+            raise shortage(status - 1, amounts[0] / 1000)
+        return amounts
+
+    async def _limits_of(self, lease_id: str, account_id: str) -> Limits:
+        """From memory where the lease is open in this replica."""
+        if (limits := self._limits.get(lease_id)) is not None:
+            return limits
+        account = await self._store.find_account(account_id)
+        if account is None:
+            raise _unknown_lease()
+        return resolve(account, None, self._catalog(), self._clock(), 0).limits
 
 
 def unknown_key() -> ServiceFault:
@@ -327,6 +373,5 @@ def unknown_key() -> ServiceFault:
     return ServiceFault(Reason.KEY_UNKNOWN, "The key is not valid.")
 
 
-def _account_of(lease_id: str) -> str:
-    """The account stands in the lease id, so that any replica finds a lease's partition."""
-    return lease_id.partition("/")[0]
+def _unknown_lease() -> ServiceFault:
+    return ServiceFault(Reason.NOT_FOUND, "There is no such lease.")

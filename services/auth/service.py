@@ -10,7 +10,7 @@ import grpc.aio
 from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
 from runtime.faults import Reason, ServiceFault
 from services.auth import metrics, wire
-from services.auth.lease import LeaseRegistry
+from services.auth.lease import Credentials, LeaseRegistry
 from services.auth.revocation import ChangeLog
 from services.auth.settlement import check_recordable
 from services.auth.store import Store
@@ -30,20 +30,22 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
     async def Lease(  # noqa: N802
         self, request: auth_pb2.LeaseRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[auth_pb2.LeaseResponse]:
-        if len(request.key_digest) != DIGEST_LENGTH:
+        previous = request.previous_digest
+        if len(request.key_digest) != DIGEST_LENGTH or len(previous) not in (0, DIGEST_LENGTH):
             raise ServiceFault(Reason.INVALID_REQUEST, "A key digest has 32 bytes.")
         if not 0 < len(request.holder_id) <= MAX_HOLDER_LENGTH:
             raise ServiceFault(Reason.INVALID_REQUEST, "Name the holder.")
         product = wire.parse_product(request.product)
-        events = self._leases.lease(request.key_digest, product, request.holder_id)
+        credentials = Credentials(request.key_digest, previous)
+        events = self._leases.lease(credentials, product, request.holder_id)
         async for event in events:
             yield wire.render_lease_event(event)
 
     async def Draw(  # noqa: N802
         self, request: auth_pb2.DrawRequest, context: grpc.aio.ServicerContext
     ) -> auth_pb2.DrawResponse:
-        drawn = await self._leases.draw(request.lease_id, wire.parse_limits(request.wanted))
-        return auth_pb2.DrawResponse(drawn=wire.render_limits(drawn))
+        shares = await self._leases.draw(request.lease_id, wire.parse_draw(request))
+        return wire.render_shares(shares)
 
     async def Release(  # noqa: N802
         self, request: auth_pb2.ReleaseRequest, context: grpc.aio.ServicerContext

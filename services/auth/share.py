@@ -1,14 +1,16 @@
 """What a holder gets of an account's limits, as arithmetic. Pure.
 
-Every amount handed out is counted against the limit when it leaves the store, so the shares of
-all holders never sum to more than the limit (scripts/take_shares.lua). How much leaves at once
-is decided here: a small first share lets the first requests pass without a draw, and leaves the
-rest for holders that turn out to be busier.
+What leases hold and what was spent within a minute never exceeds a limit together
+(scripts/take_shares.lua). How much is held at once is decided by demand: a small first share lets
+the first requests pass without a draw, a holder that runs short hopes for more each time, and the
+nearer the limit, the less it is given beyond its need.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+import msgspec
 
 from runtime.faults import Reason, ServiceFault
 from services.auth.account import Limits
@@ -20,6 +22,29 @@ KINDS: Final = (
     "output_tokens_per_minute",
     "concurrency",
 )
+NOTHING: Final = Limits()
+
+
+class Draw(msgspec.Struct, frozen=True, kw_only=True):
+    """What a holder asks for, and what it says of earlier shares; see auth.proto."""
+
+    wanted: Limits = NOTHING
+    hoped: Limits = NOTHING
+    held: Limits = NOTHING
+    overspent: Limits = NOTHING
+
+    def amounts(self) -> tuple[int, ...]:
+        """All of it in the order scripts/take_shares.lua takes it."""
+        groups = (self.wanted, self.hoped, self.held, self.overspent)
+        return tuple(amount for group in groups for amount in group.as_tuple())
+
+
+class Shares(msgspec.Struct, frozen=True):
+    """What a draw gave, what stands of the shares held before, and what is left for everyone."""
+
+    drawn: Limits
+    kept: Limits
+    remaining: Limits
 
 
 def first_share(limits: Limits) -> Limits:
@@ -27,15 +52,13 @@ def first_share(limits: Limits) -> Limits:
     return Limits(*(-(-limit // FIRST_PART) for limit in limits.as_tuple()))
 
 
-def check_wanted(wanted: Limits) -> None:
-    """ServiceFault INVALID_REQUEST for amounts below zero or where nothing is wanted at all."""
-    amounts = wanted.as_tuple()
-    if any(amount < 0 for amount in amounts) or not any(amounts):
-        raise ServiceFault(Reason.INVALID_REQUEST, "Ask for amounts above zero.")
+def shares_of(amounts: list[int]) -> Shares:
+    """The twelve amounts of scripts/take_shares.lua."""
+    return Shares(Limits(*amounts[:4]), Limits(*amounts[4:8]), Limits(*amounts[8:12]))
 
 
 def shortage(kind: int, retry_after_s: float) -> ServiceFault:
-    """The refusal when nothing is left of the limit at index ``kind``."""
+    """The refusal when less than wanted is left of the limit at index ``kind``."""
     metadata = {"limit": KINDS[kind]}
     if KINDS[kind] == "concurrency":
         return ServiceFault(

@@ -40,9 +40,12 @@ from redis.exceptions import (
 
 from runtime.faults import Reason, ServiceFault
 from services.auth.account import Account, Limits
+from services.auth.audit import FIELDS as AUDIT_FIELDS
+from services.auth.audit import AuditEntry
 from services.auth.key import Key
 from services.auth.revocation import START, Change, ChangeKind
 from services.auth.settlement import Settlement
+from services.auth.share import Draw
 
 SOCKET_S: Final = 0.25
 CALL_S: Final = 0.55
@@ -55,17 +58,28 @@ JOURNAL_MS: Final = 7 * 24 * 3600 * 1000
 USAGE_S: Final = 400 * 24 * 3600
 SETTLE_BATCH: Final = 64
 RESET_MARK_S: Final = 24 * 3600
+OLD_DIGEST_S: Final = 30 * 24 * 3600
 
+# What a monthly quota counts; reasoning is part of the output.
+QUOTA_COUNTERS: Final = (
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "output_tokens",
+)
 _LOG: Final = "{directory}:changes"
 _ACCOUNTS: Final = "{directory}:accounts"
+_AUDIT: Final = "{directory}:audit"
 _SCRIPTS: Final = (
     "keep_lease",
     "reset_key",
-    "return_shares",
+    "move_digest",
     "revoke_key",
     "settle",
     "take_shares",
     "update_account",
+    "update_key",
 )
 # A server that answers so cannot write now: read-only after a fail-over, disk or memory full.
 _AWAY_ANSWERS: Final = ("MISCONF", "NOREPLICAS", "LOADING", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED")
@@ -134,11 +148,12 @@ class Store:
 
     # Accounts
 
-    async def put_account(self, account: Account) -> None:
+    async def put_account(self, account: Account, audit: AuditEntry) -> None:
         """Store a new account."""
         async with _bounded(), self._redis.pipeline(transaction=True) as steps:
             steps.set(_account_key(account.account_id), msgspec.json.encode(account))
             steps.zadd(_ACCOUNTS, {account.account_id: 0})
+            steps.xadd(_AUDIT, dict(zip(AUDIT_FIELDS, audit.fields(), strict=True)))
             await steps.execute()
 
     async def find_account(self, account_id: str) -> Account | None:
@@ -155,22 +170,29 @@ class Store:
             records = await self._redis.mget([_account_key(one) for one in ids]) if ids else []
         return [msgspec.json.decode(record, type=Account) for record in records if record]
 
-    async def replace_account(self, account: Account, revoked: Reason | None) -> bool:
-        """Replace a record and log it, as a revocation where ``revoked`` says why."""
+    async def replace_account(
+        self, before: Account, after: Account, revoked: Reason | None, audit: AuditEntry
+    ) -> bool:
+        """Replace a record and log it, as a revocation where ``revoked`` says why.
+
+        False where the account is no longer as it was ``before``.
+        """
         kind = ChangeKind.ACCOUNT if revoked else ChangeKind.POLICY
-        keys = (_account_key(account.account_id), _LOG)
-        record = msgspec.json.encode(account).decode()
-        args = (record, kind.value, account.account_id, revoked.value if revoked else "", LOG_MS)
+        keys = (_account_key(before.account_id), _LOG, _AUDIT)
+        record = msgspec.json.encode(after).decode()
+        args: tuple[str | int, ...] = (record, kind.value, before.account_id)
+        args += (revoked.value if revoked else "", LOG_MS, before.revision, *audit.fields())
         return bool(await self._run("update_account", keys, args))
 
     # Keys
 
-    async def put_key(self, key: Key) -> None:
+    async def put_key(self, key: Key, audit: AuditEntry) -> None:
         """Store a new key of an account that exists."""
         async with _bounded(), self._redis.pipeline(transaction=True) as steps:
             steps.hset(_key_key(key.key_id), mapping=_key_record(key))
             steps.set(_digest_key(key.digest), key.key_id)
             steps.zadd(_keys_key(key.account_id), {key.key_id: 0})
+            steps.xadd(_AUDIT, dict(zip(AUDIT_FIELDS, audit.fields(), strict=True)))
             await steps.execute()
 
     async def find_key(self, key_id: str) -> Key | None:
@@ -180,25 +202,52 @@ class Store:
         return _read_key(record)
 
     async def find_digest(self, digest: bytes) -> Key | None:
-        """The key record whose text has this digest, or None."""
+        """The key record whose text has this digest, or None.
+
+        A digest nobody has costs the same two look-ups as one of a key.
+        """
         async with _bounded():
             key_id = await self._redis.get(_digest_key(digest.hex()))
-        return None if key_id is None else await self.find_key(key_id)
+        return await self.find_key(key_id or "")
 
-    async def list_keys(self, account_id: str) -> list[Key]:
-        """Every key of an account, oldest first."""
+    async def list_keys(self, account_id: str, after: str, count: int) -> list[Key]:
+        """At most ``count`` keys of an account, oldest first, after the id ``after``."""
+        start = f"({after}" if after else "-"
         async with _bounded(), self._redis.pipeline(transaction=False) as steps:
-            for key_id in await self._redis.zrange(_keys_key(account_id), 0, -1):
+            ids = await self._redis.zrangebylex(_keys_key(account_id), start, "+", 0, count)
+            for key_id in ids:
                 steps.hgetall(_key_key(key_id))
             records = await steps.execute()
         return [key for record in records if (key := _read_key(record)) is not None]
 
-    async def revoke_key(self, key: Key, reason: Reason) -> None:
-        """Revoke a key everywhere; nothing happens to one that was revoked before."""
-        keys = (_key_key(key.key_id), _LOG)
-        await self._run("revoke_key", keys, (key.key_id, key.account_id, reason.value, LOG_MS))
+    async def touch_key(self, key_id: str, now: float) -> None:
+        """Note that a key is in use."""
+        async with _bounded():
+            await self._redis.hset(_key_key(key_id), "used_ms", int(now * 1000))
 
-    async def reset_key(self, old: Key, new: Key, ends_at: float | None, request_id: str) -> str:
+    async def move_digest(self, key: Key, digest: bytes) -> None:
+        """Let a key be found by a new digest too, its digest under the current pepper."""
+        new = digest.hex()
+        keys = (_key_key(key.key_id), _digest_key(key.digest), _digest_key(new))
+        await self._run("move_digest", keys, (key.digest, new, key.key_id, OLD_DIGEST_S))
+
+    async def revoke_key(self, key: Key, reason: Reason, audit: AuditEntry) -> None:
+        """Revoke a key everywhere; nothing happens to one that was revoked before."""
+        keys = (_key_key(key.key_id), _LOG, _AUDIT)
+        args = (key.key_id, key.account_id, reason.value, LOG_MS, *audit.fields())
+        await self._run("revoke_key", keys, args)
+
+    async def replace_key(self, before: Key, after: Key, audit: AuditEntry) -> bool:
+        """Replace what operators may change; False where the key is no longer as ``before``."""
+        keys = (_key_key(before.key_id), _LOG, _AUDIT)
+        record = _key_record(after)
+        args: tuple[str | int, ...] = (_key_record(before)["record"], record["record"])
+        args += (record["expires_ms"], before.key_id, before.account_id, LOG_MS, *audit.fields())
+        return bool(await self._run("update_key", keys, args))
+
+    async def reset_key(
+        self, old: Key, new: Key, ends_at: float | None, request_id: str, audit: AuditEntry
+    ) -> str:
         """Replace ``old``; the id of the key that stands, "" when ``old`` is not active.
 
         ``ends_at`` is the end of a grace, None to end the old key now.
@@ -206,11 +255,23 @@ class Store:
         mark = f"{{directory}}:reset:{old.key_id}:{request_id}"
         record = _key_record(new)
         keys = [_key_key(old.key_id), _key_key(new.key_id), _digest_key(new.digest)]
-        keys += [_keys_key(new.account_id), _LOG, mark]
+        keys += [_keys_key(new.account_id), _LOG, mark, _AUDIT]
         args: tuple[str | int, ...] = (old.key_id, new.key_id, new.account_id, record["record"])
         args += (record["expires_ms"], "" if ends_at is None else int(ends_at * 1000))
-        args += (RESET_MARK_S, LOG_MS, "1" if request_id else "0")
+        args += (RESET_MARK_S, LOG_MS, "1" if request_id else "0", new.digest, *audit.fields())
         return str(await self._run("reset_key", keys, args))
+
+    # The audit trail
+
+    async def read_audit(self, before: str, count: int) -> list[AuditEntry]:
+        """At most ``count`` entries, the newest first, older than the sequence ``before``."""
+        newest = f"({before}" if before else "+"
+        async with _bounded():
+            entries = await self._redis.xrevrange(_AUDIT, max=newest, count=count)
+        return [
+            AuditEntry(**fields, sequence=sequence, at=int(sequence.partition("-")[0]) / 1000)
+            for sequence, fields in entries
+        ]
 
     # The change log
 
@@ -249,26 +310,20 @@ class Store:
         account_id: str,
         lease_id: str,
         limits: Limits,
-        wanted: Limits,
+        draw: Draw,
         *,
         life_s: float,
-        opening: bool,
-    ) -> tuple[int, list[int]]:
-        """What scripts/take_shares.lua answers: its status, and amounts or a wait in ms."""
-        args: tuple[str | int, ...] = (lease_id, int(life_s * 1000), "1" if opening else "0")
-        keys = (*_windows(account_id), _leases_key(account_id), _slots_key(account_id))
-        args += (*limits.as_tuple(), *wanted.as_tuple())
-        status, *amounts = await self._run("take_shares", keys, args)
-        return int(status), [int(amount) for amount in amounts]
-
-    async def return_shares(self, account_id: str, lease_id: str, unused: Limits) -> None:
-        """Give unused shares back."""
-        keys = (*_windows(account_id), _slots_key(account_id))
-        await self._run("return_shares", keys, (lease_id, *unused.as_tuple()))
+        phase: str,
+    ) -> list[int]:
+        """What scripts/take_shares.lua answers; ``phase`` is "open", "draw" or "end"."""
+        args: tuple[str | int, ...] = (lease_id, int(life_s * 1000), phase)
+        keys = (*_windows(account_id), _leases_key(account_id), _gauges_key(account_id))
+        args += (*limits.as_tuple(), *draw.amounts())
+        return [int(amount) for amount in await self._run("take_shares", keys, args)]
 
     async def keep_lease(self, account_id: str, lease_id: str, life_s: float) -> None:
         """Move a lease's expiry forward."""
-        keys = (_leases_key(account_id), _slots_key(account_id))
+        keys = (_leases_key(account_id), _gauges_key(account_id))
         await self._run("keep_lease", keys, (lease_id, int(life_s * 1000)))
 
     # Settlements
@@ -301,6 +356,14 @@ class Store:
         async with _bounded():
             fields = await self._redis.hgetall(usage_key(account_id, day))
         return {name: int(amount) for name, amount in fields.items()}
+
+    async def tokens_of_days(self, account_id: str, days: Sequence[str]) -> list[int]:
+        """Tokens of every kind, in and out, of each day ("YYYYMMDD", UTC)."""
+        async with _bounded(), self._redis.pipeline(transaction=False) as steps:
+            for day in days:
+                steps.hmget(usage_key(account_id, day), *QUOTA_COUNTERS)
+            found = await steps.execute()
+        return [sum(int(amount or 0) for amount in amounts) for amounts in found]
 
 
 def usage_key(account_id: str, day: str) -> str:
@@ -343,8 +406,8 @@ def _leases_key(account_id: str) -> str:
     return f"{partition(account_id)}:leases:{account_id}"
 
 
-def _slots_key(account_id: str) -> str:
-    return f"{partition(account_id)}:slots:{account_id}"
+def _gauges_key(account_id: str) -> str:
+    return f"{partition(account_id)}:gauges:{account_id}"
 
 
 def _windows(account_id: str) -> tuple[str, str, str]:
@@ -357,24 +420,33 @@ def _windows(account_id: str) -> tuple[str, str, str]:
 
 
 def _key_record(key: Key) -> dict[str, str]:
-    """A key as its hash: what scripts change stands in fields of its own."""
-    expires = "" if key.expires_at is None else str(int(key.expires_at * 1000))
+    """A key as its hash: what scripts change stands in fields of its own, not in the record."""
+    lasting = msgspec.structs.replace(
+        key, digest="", previous_digest="", revoked=False, expires_at=None, last_used_at=None
+    )
     return {
-        "record": msgspec.json.encode(key).decode(),
+        "record": msgspec.json.encode(lasting).decode(),
         "revoked": "1" if key.revoked else "0",
-        "expires_ms": expires,
+        "expires_ms": "" if key.expires_at is None else str(int(key.expires_at * 1000)),
+        "digest": key.digest,
     }
 
 
 def _read_key(record: dict[str, str]) -> Key | None:
     if not record:
         return None
-    expires = record["expires_ms"]
     return msgspec.structs.replace(
         msgspec.json.decode(record["record"], type=Key),
         revoked=record["revoked"] == "1",
-        expires_at=int(expires) / 1000 if expires else None,
+        expires_at=_seconds(record["expires_ms"]),
+        last_used_at=_seconds(record.get("used_ms", "")),
+        digest=record["digest"],
+        previous_digest=record.get("previous_digest", ""),
     )
+
+
+def _seconds(milliseconds: str) -> float | None:
+    return int(milliseconds) / 1000 if milliseconds else None
 
 
 def _read_change(entry: tuple[str, dict[str, str]]) -> Change:

@@ -9,11 +9,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from gatebeyz.auth.v1 import auth_pb2
 from gatebeyz.inference.v1 import inference_pb2
 from runtime.faults import Reason, ServiceFault
-from services.auth.account import Account, AccountState, Limits, Product
+from services.auth.account import Account, AccountState, Limits, ModelOverride, Product
+from services.auth.audit import AuditEntry
 from services.auth.key import Key
-from services.auth.lease import Granted, LeaseEvent, Policy, PolicyChanged, Renewed
+from services.auth.lease import Granted, LeaseEvent, PolicyChanged, Renewed
+from services.auth.policy import ModelAccess, Policy
 from services.auth.revocation import Change, ChangeKind
 from services.auth.settlement import Certainty, Settlement
+from services.auth.share import Draw, Shares
 
 _PRODUCTS: Final = {
     auth_pb2.PRODUCT_API: Product.API,
@@ -68,19 +71,46 @@ def render_limits(limits: Limits) -> auth_pb2.Limits:
     )
 
 
+def parse_draw(request: auth_pb2.DrawRequest) -> Draw:
+    """What a holder asks for; INVALID_REQUEST for amounts below zero."""
+    return Draw(
+        wanted=parse_limits(request.wanted),
+        hoped=parse_limits(request.hoped),
+        held=parse_limits(request.held),
+        overspent=parse_limits(request.overspent),
+    )
+
+
+def render_shares(shares: Shares) -> auth_pb2.DrawResponse:
+    """What a draw gave."""
+    return auth_pb2.DrawResponse(
+        drawn=render_limits(shares.drawn),
+        kept=render_limits(shares.kept),
+        remaining=render_limits(shares.remaining),
+    )
+
+
 def render_policy(policy: Policy) -> auth_pb2.Policy:
     """A key's policy."""
-    account = policy.account
+    quota = None
+    if policy.quota is not None:
+        quota = auth_pb2.Quota(
+            tokens=policy.quota.tokens,
+            used=policy.quota.used,
+            resets_at=render_time(policy.quota.resets_at),
+        )
     return auth_pb2.Policy(
-        account_id=account.account_id,
-        key_id=policy.key.key_id,
-        product=_PRODUCT_NUMBERS[account.product],
-        plan=account.plan,
-        state=_STATE_NUMBERS[account.state],
-        models=account.models,
-        thinking=account.thinking,
-        limits=render_limits(account.limits),
-        upstreams=account.upstreams,
+        account_id=policy.account_id,
+        key_id=policy.key_id,
+        product=_PRODUCT_NUMBERS[policy.product],
+        plan=policy.plan,
+        state=_STATE_NUMBERS[policy.state],
+        models=policy.models,
+        thinking=policy.thinking,
+        limits=render_limits(policy.limits),
+        upstreams=policy.upstreams,
+        networks=policy.networks,
+        quota=quota,
     )
 
 
@@ -91,7 +121,8 @@ def render_lease_event(event: LeaseEvent) -> auth_pb2.LeaseResponse:
             lease_id=event.lease_id,
             grant=event.grant,
             policy=render_policy(event.policy),
-            shares=render_limits(event.shares),
+            shares=render_limits(event.shares.drawn),
+            remaining=render_limits(event.shares.remaining),
             expires_at=render_time(event.expires_at),
         )
         return auth_pb2.LeaseResponse(granted=granted)
@@ -104,19 +135,57 @@ def render_lease_event(event: LeaseEvent) -> auth_pb2.LeaseResponse:
     return auth_pb2.LeaseResponse(revoked=auth_pb2.Revoked(reason=event.reason))
 
 
-def render_account(account: Account) -> auth_pb2.Account:
-    """An account as operators see it."""
+def render_account(account: Account, now: float) -> auth_pb2.Account:
+    """An account as operators see it at ``now``."""
     return auth_pb2.Account(
         account_id=account.account_id,
         name=account.name,
         product=_PRODUCT_NUMBERS[account.product],
         plan=account.plan,
-        state=_STATE_NUMBERS[account.state],
+        state=_STATE_NUMBERS[account.state_at(now)],
         models=account.models,
         thinking=account.thinking,
-        limits=render_limits(account.limits),
+        limits=None if account.limits is None else render_limits(account.limits),
+        monthly_tokens=account.monthly_tokens,
+        reset_day=account.reset_day,
         upstreams=account.upstreams,
+        overrides=[
+            auth_pb2.ModelOverride(
+                model=one.model, allowed=one.allowed, ends_at=render_time(one.ends_at)
+            )
+            for one in account.overrides_at(now)
+        ],
         created_at=render_time(account.created_at),
+        expires_at=render_moment(account.expires_at),
+    )
+
+
+def parse_override(message: auth_pb2.ModelOverride) -> ModelOverride:
+    """An override; one without an end ends at 0, long ago."""
+    return ModelOverride(message.model, message.allowed, parse_time(message.ends_at))
+
+
+def render_access(access: ModelAccess) -> auth_pb2.ModelAccess:
+    """What decides on one model."""
+    return auth_pb2.ModelAccess(
+        model=access.model,
+        allowed=access.allowed,
+        decided_by=access.decided_by.value,
+        until=render_moment(access.until),
+    )
+
+
+def render_audit(entry: AuditEntry) -> auth_pb2.AuditEntry:
+    """One entry of the audit trail."""
+    return auth_pb2.AuditEntry(
+        sequence=entry.sequence,
+        at=render_time(entry.at),
+        actor=entry.actor,
+        on_behalf_of=entry.on_behalf_of,
+        action=entry.action,
+        account_id=entry.account_id,
+        key_id=entry.key_id,
+        detail=entry.detail,
     )
 
 
@@ -128,8 +197,11 @@ def render_key(key: Key, now: float) -> auth_pb2.Key:
         masked=key.masked,
         label=key.label,
         state=key.state(now).value,
+        models=key.models,
+        networks=key.networks,
         created_at=render_time(key.created_at),
-        expires_at=None if key.expires_at is None else render_time(key.expires_at),
+        expires_at=render_moment(key.expires_at),
+        last_used_at=render_moment(key.last_used_at),
     )
 
 
@@ -178,6 +250,11 @@ def render_time(seconds: float) -> Timestamp:
     stamp = Timestamp()
     stamp.FromMilliseconds(int(seconds * 1000))
     return stamp
+
+
+def render_moment(seconds: float | None) -> Timestamp | None:
+    """The same where there may be none."""
+    return None if seconds is None else render_time(seconds)
 
 
 def parse_time(stamp: Timestamp) -> float:

@@ -108,7 +108,7 @@ def make_grant(**changes: Any) -> Grant:
         "key_id": "key",
         "lease_id": "lease",
         "product": "api",
-        "models": (),
+        "models": ("*",),
         "thinking": True,
         "upstreams": (),
         "expires_at": NOW + 30,

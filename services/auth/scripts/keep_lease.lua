@@ -6,7 +6,7 @@
 -- Both keys of a quiet account vanish an hour after its last lease was kept.
 --
 -- KEYS[1]  leases of the account (sorted set lease id → expiry in ms)
--- KEYS[2]  slots of running requests (hash lease id → slots)
+-- KEYS[2]  gauges of what leases hold (hash)
 -- ARGV[1]  lease id; ARGV[2] life in ms
 -- Answers 1.
 

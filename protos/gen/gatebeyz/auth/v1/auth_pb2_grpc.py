@@ -79,8 +79,9 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Draw(self, request, context):
-        """Draw asks for more of the limits a lease shares in. RESOURCE_EXHAUSTED with RATE_LIMITED and
-        google.rpc.RetryInfo when nothing is left.
+        """Draw asks for more of the limits a lease shares in, and says what became of earlier shares.
+        RESOURCE_EXHAUSTED with RATE_LIMITED or CONCURRENCY_LIMITED and google.rpc.RetryInfo when less
+        than the least wanted is left.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -304,6 +305,11 @@ class KeyServiceStub:
                 request_serializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ListKeysRequest.SerializeToString,
                 response_deserializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ListKeysResponse.FromString,
                 _registered_method=True)
+        self.UpdateKey = channel.unary_unary(
+                '/gatebeyz.auth.v1.KeyService/UpdateKey',
+                request_serializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.UpdateKeyRequest.SerializeToString,
+                response_deserializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.UpdateKeyResponse.FromString,
+                _registered_method=True)
         self.ResetKey = channel.unary_unary(
                 '/gatebeyz.auth.v1.KeyService/ResetKey',
                 request_serializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ResetKeyRequest.SerializeToString,
@@ -332,6 +338,14 @@ class KeyServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateKey(self, request, context):
+        """UpdateKey changes the fields of the mask: label, expires_at, models, networks. It applies to
+        the next request of every holder.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ResetKey(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -356,6 +370,11 @@ def add_KeyServiceServicer_to_server(servicer, server):
                     servicer.ListKeys,
                     request_deserializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ListKeysRequest.FromString,
                     response_serializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ListKeysResponse.SerializeToString,
+            ),
+            'UpdateKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateKey,
+                    request_deserializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.UpdateKeyRequest.FromString,
+                    response_serializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.UpdateKeyResponse.SerializeToString,
             ),
             'ResetKey': grpc.unary_unary_rpc_method_handler(
                     servicer.ResetKey,
@@ -423,6 +442,33 @@ class KeyService:
             '/gatebeyz.auth.v1.KeyService/ListKeys',
             gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ListKeysRequest.SerializeToString,
             gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ListKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gatebeyz.auth.v1.KeyService/UpdateKey',
+            gatebeyz_dot_auth_dot_v1_dot_auth__pb2.UpdateKeyRequest.SerializeToString,
+            gatebeyz_dot_auth_dot_v1_dot_auth__pb2.UpdateKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -518,6 +564,11 @@ class AccountServiceStub:
                 request_serializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.UpdateAccountRequest.SerializeToString,
                 response_deserializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.UpdateAccountResponse.FromString,
                 _registered_method=True)
+        self.OverrideModelAccess = channel.unary_unary(
+                '/gatebeyz.auth.v1.AccountService/OverrideModelAccess',
+                request_serializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.OverrideModelAccessRequest.SerializeToString,
+                response_deserializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.OverrideModelAccessResponse.FromString,
+                _registered_method=True)
 
 
 class AccountServiceServicer:
@@ -543,7 +594,17 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateAccount(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """UpdateAccount changes the fields of the mask: name, plan, state, models, thinking, limits,
+        monthly_tokens, reset_day, upstreams, expires_at. It applies to the next request of every
+        holder; a state that is refused ends running streams too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def OverrideModelAccess(self, request, context):
+        """OverrideModelAccess allows or denies models for a time, whatever the plan says.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -570,6 +631,11 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.UpdateAccount,
                     request_deserializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.UpdateAccountRequest.FromString,
                     response_serializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.UpdateAccountResponse.SerializeToString,
+            ),
+            'OverrideModelAccess': grpc.unary_unary_rpc_method_handler(
+                    servicer.OverrideModelAccess,
+                    request_deserializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.OverrideModelAccessRequest.FromString,
+                    response_serializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.OverrideModelAccessResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -681,6 +747,108 @@ class AccountService:
             '/gatebeyz.auth.v1.AccountService/UpdateAccount',
             gatebeyz_dot_auth_dot_v1_dot_auth__pb2.UpdateAccountRequest.SerializeToString,
             gatebeyz_dot_auth_dot_v1_dot_auth__pb2.UpdateAccountResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OverrideModelAccess(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gatebeyz.auth.v1.AccountService/OverrideModelAccess',
+            gatebeyz_dot_auth_dot_v1_dot_auth__pb2.OverrideModelAccessRequest.SerializeToString,
+            gatebeyz_dot_auth_dot_v1_dot_auth__pb2.OverrideModelAccessResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class AuditServiceStub:
+    """AuditService shows what operators did. Callers are operators.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ListAudit = channel.unary_unary(
+                '/gatebeyz.auth.v1.AuditService/ListAudit',
+                request_serializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ListAuditRequest.SerializeToString,
+                response_deserializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ListAuditResponse.FromString,
+                _registered_method=True)
+
+
+class AuditServiceServicer:
+    """AuditService shows what operators did. Callers are operators.
+    """
+
+    def ListAudit(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_AuditServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ListAudit': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAudit,
+                    request_deserializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ListAuditRequest.FromString,
+                    response_serializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ListAuditResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'gatebeyz.auth.v1.AuditService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('gatebeyz.auth.v1.AuditService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class AuditService:
+    """AuditService shows what operators did. Callers are operators.
+    """
+
+    @staticmethod
+    def ListAudit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gatebeyz.auth.v1.AuditService/ListAudit',
+            gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ListAuditRequest.SerializeToString,
+            gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ListAuditResponse.FromString,
             options,
             channel_credentials,
             insecure,

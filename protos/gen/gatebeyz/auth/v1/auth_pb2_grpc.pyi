@@ -42,8 +42,9 @@ class AuthServiceStub:
     WRONG_PRODUCT or ACCOUNT_SUSPENDED.
     """
     Draw: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DrawRequest, _auth_pb2.DrawResponse]
-    """Draw asks for more of the limits a lease shares in. RESOURCE_EXHAUSTED with RATE_LIMITED and
-    google.rpc.RetryInfo when nothing is left.
+    """Draw asks for more of the limits a lease shares in, and says what became of earlier shares.
+    RESOURCE_EXHAUSTED with RATE_LIMITED or CONCURRENCY_LIMITED and google.rpc.RetryInfo when less
+    than the least wanted is left.
     """
     Release: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ReleaseRequest, _auth_pb2.ReleaseResponse]
     """Release gives unused shares and slots back."""
@@ -66,8 +67,9 @@ class AuthServiceAsyncStub(AuthServiceStub):
     WRONG_PRODUCT or ACCOUNT_SUSPENDED.
     """
     Draw: _aio.UnaryUnaryMultiCallable[_auth_pb2.DrawRequest, _auth_pb2.DrawResponse]  # type: ignore[assignment]
-    """Draw asks for more of the limits a lease shares in. RESOURCE_EXHAUSTED with RATE_LIMITED and
-    google.rpc.RetryInfo when nothing is left.
+    """Draw asks for more of the limits a lease shares in, and says what became of earlier shares.
+    RESOURCE_EXHAUSTED with RATE_LIMITED or CONCURRENCY_LIMITED and google.rpc.RetryInfo when less
+    than the least wanted is left.
     """
     Release: _aio.UnaryUnaryMultiCallable[_auth_pb2.ReleaseRequest, _auth_pb2.ReleaseResponse]  # type: ignore[assignment]
     """Release gives unused shares and slots back."""
@@ -99,8 +101,9 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.DrawRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.DrawResponse, _abc.Awaitable[_auth_pb2.DrawResponse]]:
-        """Draw asks for more of the limits a lease shares in. RESOURCE_EXHAUSTED with RATE_LIMITED and
-        google.rpc.RetryInfo when nothing is left.
+        """Draw asks for more of the limits a lease shares in, and says what became of earlier shares.
+        RESOURCE_EXHAUSTED with RATE_LIMITED or CONCURRENCY_LIMITED and google.rpc.RetryInfo when less
+        than the least wanted is left.
         """
 
     @_abc_1.abstractmethod
@@ -138,6 +141,10 @@ class KeyServiceStub:
     def __new__(cls, channel: _aio.Channel) -> KeyServiceAsyncStub: ...
     CreateKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.CreateKeyRequest, _auth_pb2.CreateKeyResponse]
     ListKeys: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListKeysRequest, _auth_pb2.ListKeysResponse]
+    UpdateKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateKeyRequest, _auth_pb2.UpdateKeyResponse]
+    """UpdateKey changes the fields of the mask: label, expires_at, models, networks. It applies to
+    the next request of every holder.
+    """
     ResetKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ResetKeyRequest, _auth_pb2.ResetKeyResponse]
     RevokeKey: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RevokeKeyRequest, _auth_pb2.RevokeKeyResponse]
 
@@ -148,6 +155,10 @@ class KeyServiceAsyncStub(KeyServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.CreateKeyRequest, _auth_pb2.CreateKeyResponse]  # type: ignore[assignment]
     ListKeys: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListKeysRequest, _auth_pb2.ListKeysResponse]  # type: ignore[assignment]
+    UpdateKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateKeyRequest, _auth_pb2.UpdateKeyResponse]  # type: ignore[assignment]
+    """UpdateKey changes the fields of the mask: label, expires_at, models, networks. It applies to
+    the next request of every holder.
+    """
     ResetKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.ResetKeyRequest, _auth_pb2.ResetKeyResponse]  # type: ignore[assignment]
     RevokeKey: _aio.UnaryUnaryMultiCallable[_auth_pb2.RevokeKeyRequest, _auth_pb2.RevokeKeyResponse]  # type: ignore[assignment]
 
@@ -167,6 +178,16 @@ class KeyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ListKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ListKeysResponse, _abc.Awaitable[_auth_pb2.ListKeysResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def UpdateKey(
+        self,
+        request: _auth_pb2.UpdateKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.UpdateKeyResponse, _abc.Awaitable[_auth_pb2.UpdateKeyResponse]]:
+        """UpdateKey changes the fields of the mask: label, expires_at, models, networks. It applies to
+        the next request of every holder.
+        """
 
     @_abc_1.abstractmethod
     def ResetKey(
@@ -195,6 +216,12 @@ class AccountServiceStub:
     GetAccount: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetAccountRequest, _auth_pb2.GetAccountResponse]
     ListAccounts: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListAccountsRequest, _auth_pb2.ListAccountsResponse]
     UpdateAccount: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateAccountRequest, _auth_pb2.UpdateAccountResponse]
+    """UpdateAccount changes the fields of the mask: name, plan, state, models, thinking, limits,
+    monthly_tokens, reset_day, upstreams, expires_at. It applies to the next request of every
+    holder; a state that is refused ends running streams too.
+    """
+    OverrideModelAccess: _grpc.UnaryUnaryMultiCallable[_auth_pb2.OverrideModelAccessRequest, _auth_pb2.OverrideModelAccessResponse]
+    """OverrideModelAccess allows or denies models for a time, whatever the plan says."""
 
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
@@ -205,6 +232,12 @@ class AccountServiceAsyncStub(AccountServiceStub):
     GetAccount: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetAccountRequest, _auth_pb2.GetAccountResponse]  # type: ignore[assignment]
     ListAccounts: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListAccountsRequest, _auth_pb2.ListAccountsResponse]  # type: ignore[assignment]
     UpdateAccount: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateAccountRequest, _auth_pb2.UpdateAccountResponse]  # type: ignore[assignment]
+    """UpdateAccount changes the fields of the mask: name, plan, state, models, thinking, limits,
+    monthly_tokens, reset_day, upstreams, expires_at. It applies to the next request of every
+    holder; a state that is refused ends running streams too.
+    """
+    OverrideModelAccess: _aio.UnaryUnaryMultiCallable[_auth_pb2.OverrideModelAccessRequest, _auth_pb2.OverrideModelAccessResponse]  # type: ignore[assignment]
+    """OverrideModelAccess allows or denies models for a time, whatever the plan says."""
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """AccountService manages accounts. Callers are operators."""
@@ -235,6 +268,46 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _auth_pb2.UpdateAccountRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_auth_pb2.UpdateAccountResponse, _abc.Awaitable[_auth_pb2.UpdateAccountResponse]]: ...
+    ) -> _typing.Union[_auth_pb2.UpdateAccountResponse, _abc.Awaitable[_auth_pb2.UpdateAccountResponse]]:
+        """UpdateAccount changes the fields of the mask: name, plan, state, models, thinking, limits,
+        monthly_tokens, reset_day, upstreams, expires_at. It applies to the next request of every
+        holder; a state that is refused ends running streams too.
+        """
+
+    @_abc_1.abstractmethod
+    def OverrideModelAccess(
+        self,
+        request: _auth_pb2.OverrideModelAccessRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.OverrideModelAccessResponse, _abc.Awaitable[_auth_pb2.OverrideModelAccessResponse]]:
+        """OverrideModelAccess allows or denies models for a time, whatever the plan says."""
 
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class AuditServiceStub:
+    """AuditService shows what operators did. Callers are operators."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> AuditServiceAsyncStub: ...
+    ListAudit: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListAuditRequest, _auth_pb2.ListAuditResponse]
+
+@_typing.type_check_only
+class AuditServiceAsyncStub(AuditServiceStub):
+    """AuditService shows what operators did. Callers are operators."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    ListAudit: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListAuditRequest, _auth_pb2.ListAuditResponse]  # type: ignore[assignment]
+
+class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
+    """AuditService shows what operators did. Callers are operators."""
+
+    @_abc_1.abstractmethod
+    def ListAudit(
+        self,
+        request: _auth_pb2.ListAuditRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListAuditResponse, _abc.Awaitable[_auth_pb2.ListAuditResponse]]: ...
+
+def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
