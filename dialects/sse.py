@@ -16,19 +16,25 @@ The rules that differ from what Python thinks a line is:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from dialects.errors import Fault, FaultClass, RemoteDialectError
 
 # A frame larger than this is an attack or a fault; the largest recorded one is below 1 MB.
 MAX_FRAME_BYTES: Final = 8 * 1024 * 1024
+# A plain body in place of a stream is kept whole until it is read.
+MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 
 _LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+_BOM: Final = b"\xef\xbb\xbf"
+_BLANKS: Final = _BOM + b" \t\r\n"
+_OVERSIZED: Final = Fault(FaultClass.UPSTREAM_ERROR, "The upstream sent an oversized event.")
+_TOO_LARGE: Final = Fault(FaultClass.UPSTREAM_ERROR, "The upstream's answer is too large.")
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """One dispatched event: its name ("" where the stream gave none) and its data."""
 
     event: str
@@ -36,9 +42,13 @@ class Frame:
 
 
 class FrameSplitter:
-    """Cuts a byte stream into frames; any split of the bytes gives the same frames."""
+    """Cuts a byte stream into frames; any split of the bytes gives the same frames.
 
-    __slots__ = ("_buffer", "_data", "_event", "_scan", "_size", "_started", "comments")
+    A stream without CR (all but a few) is cut at its empty lines, whole frames at a time; the
+    first CR turns to the general rules for good.
+    """
+
+    __slots__ = ("_buffer", "_data", "_event", "_has_cr", "_scan", "_size", "_started")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -47,30 +57,73 @@ class FrameSplitter:
         self._event = ""
         self._size = 0
         self._started = False
-        self.comments = 0
+        self._has_cr = False
 
     def receive_data(self, data: bytes) -> list[Frame]:
         """Take bytes; give the frames they complete. RemoteDialectError on an oversized frame."""
-        self._buffer += data
         if not self._started:
-            if len(self._buffer) < 3 and b"\xef\xbb\xbf".startswith(self._buffer):
+            data = bytes(self._buffer) + data
+            self._buffer.clear()
+            if len(data) < 3 and _BOM.startswith(data):
+                self._buffer += data
                 return []
-            if self._buffer.startswith(b"\xef\xbb\xbf"):
-                del self._buffer[:3]
+            data = data.removeprefix(_BOM)
             self._started = True
-        return self._split()
+        if not self._has_cr and b"\r" in data:
+            self._has_cr = True
+            self._scan = 0
+        return self._split(data) if self._has_cr else self._cut(data)
 
     def close(self) -> list[Frame]:
         """The stream ended: give the last frame, complete or not."""
-        frames = self._split()
+        frames = self._split(b"")
         if self._buffer:
             rest = bytes(self._buffer).rstrip(b"\r\n")
             self._buffer.clear()
             self._take_line(rest)
-        frames += self._dispatch()
+        self._dispatch(frames)
         return frames
 
-    def _split(self) -> list[Frame]:
+    def _cut(self, data: bytes) -> list[Frame]:
+        """The frames before the last empty line; lines end in LF only."""
+        buffer = self._buffer
+        if buffer:
+            scan = max(0, len(buffer) - 1)
+            buffer += data
+            end = buffer.rfind(b"\n\n", scan)
+            if end < 0:
+                self._check_size(len(buffer))
+                return []
+            data = bytes(buffer)
+            buffer.clear()
+        else:
+            end = data.rfind(b"\n\n")
+        if end < 0:
+            buffer += data
+            self._check_size(len(buffer))
+            return []
+        if end + 2 < len(data):
+            buffer += data[end + 2 :]
+            self._check_size(len(buffer))
+        frames: list[Frame] = []
+        blocks = data[:end].split(b"\n\n")
+        if len(data) > MAX_FRAME_BYTES:
+            self._check_size(max(map(len, blocks)))
+        for block in blocks:
+            head, is_two, rest = block.partition(b"\n")
+            if not is_two and head.startswith(b"data: "):
+                frames.append(Frame("", head[6:]))
+            elif head.startswith(b"event: ") and rest.startswith(b"data: ") and b"\n" not in rest:
+                frames.append(Frame(head[7:].decode("utf-8", "replace"), rest[6:]))
+            else:
+                for line in filter(None, block.split(b"\n")):
+                    self._take_line(line)
+                self._dispatch(frames)
+        return frames
+
+    def _split(self, data: bytes) -> list[Frame]:
+        """The frames complete so far; lines end in CR, LF or CRLF."""
+        self._buffer += data
         frames: list[Frame] = []
         buffer, begin = self._buffer, 0
         for match in _LINE_END.finditer(buffer, self._scan):
@@ -81,31 +134,65 @@ class FrameSplitter:
             if line:
                 self._take_line(line)
             else:
-                frames += self._dispatch()
+                self._dispatch(frames)
         del buffer[:begin]
         self._scan = max(0, len(buffer) - 1)
-        if self._size + len(buffer) > MAX_FRAME_BYTES:
-            raise RemoteDialectError(
-                Fault(FaultClass.UPSTREAM_ERROR, "The upstream sent an oversized event.")
-            )
+        self._check_size(self._size + len(buffer))
         return frames
 
+    def _check_size(self, size: int) -> None:
+        if size > MAX_FRAME_BYTES:
+            raise RemoteDialectError(_OVERSIZED)
+
     def _take_line(self, line: bytes) -> None:
-        if line.startswith(b":"):
-            self.comments += 1
-            return
         name, _, value = line.partition(b":")
-        value = value.removeprefix(b" ")
         if name == b"data":
-            self._data.append(value)
+            self._data.append(value.removeprefix(b" "))
             self._size += len(value)
         elif name == b"event":
-            self._event = value.decode("utf-8", "replace")
+            self._event = value.removeprefix(b" ").decode("utf-8", "replace")
 
-    def _dispatch(self) -> list[Frame]:
-        event, data = self._event, self._data
+    def _dispatch(self, frames: list[Frame]) -> None:
+        if self._data:
+            frames.append(Frame(self._event, b"\n".join(self._data)))
         self._event, self._data, self._size = "", [], 0
-        return [Frame(event, b"\n".join(data))] if data else []
+
+
+class StreamInlet:
+    """Frames of an upstream's answer, or ``body``: the JSON or HTML it sent instead under 200."""
+
+    __slots__ = ("_head", "_splitter", "body")
+
+    def __init__(self) -> None:
+        self._splitter = FrameSplitter()
+        self._head: bytes | None = b""  # until the first visible byte tells what this is
+        self.body: bytearray | None = None
+
+    def receive_data(self, data: bytes) -> list[Frame]:
+        """Take bytes; give the frames they complete. RemoteDialectError on what is too large."""
+        if self._head is not None:
+            data = self._head + data
+            begin = data.lstrip(_BLANKS)[:1]
+            if not begin and len(data) < MAX_FRAME_BYTES:
+                self._head = data
+                return []
+            self._head = None
+            if begin in (b"{", b"[", b"<"):
+                self.body = bytearray()
+        if self.body is None:
+            return self._splitter.receive_data(data)
+        self.body += data
+        if len(self.body) > MAX_BODY_BYTES:
+            raise RemoteDialectError(_TOO_LARGE)
+        return []
+
+    def close(self) -> list[Frame]:
+        """The stream ended: the last frame, complete or not."""
+        if self.body is not None:
+            return []
+        head, self._head = self._head, None
+        frames = self._splitter.receive_data(head) if head else []
+        return frames + self._splitter.close()
 
 
 def render_frame(event: str, data: bytes) -> bytes:

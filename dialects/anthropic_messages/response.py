@@ -46,15 +46,7 @@ def read_answer(body: dict[str, Any]) -> list[Event]:
     if body.get("type") == "error":
         reader.receive_event(body)
     else:
-        reader.receive_event({"type": "message_start", "message": body})
-        content = body.get("content")
-        for index, block in enumerate(content if isinstance(content, list) else []):
-            start = {"type": "content_block_start", "index": index, "content_block": block}
-            reader.receive_event(start)
-            reader.receive_event({"type": "content_block_stop", "index": index})
-        delta = {name: body.get(name) for name in ("stop_reason", "stop_sequence", "stop_details")}
-        reader.receive_event({"type": "message_delta", "delta": delta})
-        reader.receive_event({"type": "message_stop"})
+        reader.receive_answer(body)
     events: list[Event] = []
     while not isinstance(event := reader.next_event(), NeedData):
         events.append(event)

@@ -1,4 +1,4 @@
-"""Anthropic's event stream in both directions (protocols/anthropic-messages §10)."""
+"""Anthropic's event stream, read (protocols/anthropic-messages §10)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from dialects import json_text
-from dialects.anthropic_messages.fault import fault_of
+from dialects.anthropic_messages.fault import fault_of, parse_fault
 from dialects.anthropic_messages.usage import parse_usage
 from dialects.errors import Fault, FaultClass, RemoteDialectError
 from dialects.events import (
@@ -28,7 +28,7 @@ from dialects.events import (
     Tick,
     UsageReport,
 )
-from dialects.sse import Frame, FrameSplitter
+from dialects.sse import Frame, StreamInlet
 from dialects.usage import Usage
 
 NAME: Final = "anthropic_messages"
@@ -41,6 +41,12 @@ FINISH_OF: Final[dict[str, FinishReason]] = {
     "tool_use": FinishReason.TOOL_CALLS,
     "refusal": FinishReason.REFUSAL,
     "pause_turn": FinishReason.PAUSE,
+}
+
+_TEXT_DELTAS: Final = {
+    "text_delta": (BlockKind.TEXT, "text"),
+    "thinking_delta": (BlockKind.REASONING, "thinking"),
+    "input_json_delta": (BlockKind.TOOL, "partial_json"),
 }
 
 _TRUNCATED: Final = Fault(
@@ -71,7 +77,7 @@ class MessagesReader:
     """
 
     def __init__(self) -> None:
-        self._frames = FrameSplitter()
+        self._inlet = StreamInlet()
         self._events: deque[Event] = deque()
         self._usage = Usage()
         self._id: str | None = None
@@ -86,7 +92,7 @@ class MessagesReader:
         if self._is_done:
             return
         try:
-            frames = self._frames.receive_data(data)
+            frames = self._inlet.receive_data(data)
         except RemoteDialectError as error:
             self._fail(error.fault)
             return
@@ -96,8 +102,14 @@ class MessagesReader:
         return self._events.popleft() if self._events else NEED_DATA
 
     def close(self) -> None:
-        if not self._is_done:
-            self._take_frames(self._frames.close())
+        if self._is_done:
+            return
+        try:
+            self._take_frames(self._inlet.close())
+        except RemoteDialectError as error:
+            self._fail(error.fault)
+        if self._inlet.body is not None:
+            self._take_body(bytes(self._inlet.body))
         if not self._is_done:
             self._fail(_TRUNCATED)
 
@@ -105,14 +117,36 @@ class MessagesReader:
         for frame in frames:
             if self._is_done:
                 return
-            if frame.data.strip() == b"[DONE]":
-                continue
             try:
                 event = json_text.parse(frame.data)
             except ValueError:
+                if frame.data.strip() == b"[DONE]":
+                    continue
                 self._fail(_BROKEN)
                 return
             self.receive_event(event)
+
+    def _take_body(self, body: bytes) -> None:
+        """A whole answer, an error or a page came where a stream was asked for."""
+        try:
+            answer = json_text.parse(body)
+        except ValueError:
+            answer = None
+        if isinstance(answer, dict) and answer.get("type") == "message":
+            self.receive_answer(answer)
+        else:
+            self._fail(parse_fault(200, body))
+
+    def receive_answer(self, answer: dict[str, Any]) -> None:
+        """Take a whole answer, as if it had been streamed."""
+        self.receive_event({"type": "message_start", "message": answer})
+        for index, block in enumerate(_list_of(answer.get("content"))):
+            start = {"type": "content_block_start", "index": index, "content_block": block}
+            self.receive_event(start)
+            self.receive_event({"type": "content_block_stop", "index": index})
+        delta = {name: answer.get(name) for name in ("stop_reason", "stop_sequence", "stop_details")}
+        self.receive_event({"type": "message_delta", "delta": delta})
+        self.receive_event({"type": "message_stop"})
 
     def receive_event(self, event: object) -> None:
         """Take one parsed event; what is not shaped like one breaks the stream."""
@@ -121,7 +155,8 @@ class MessagesReader:
         if not isinstance(event, dict):
             self._fail(_BROKEN)
             return
-        take = _TAKES.get(str(event.get("type")))
+        kind = event.get("type")
+        take = _TAKES.get(kind) if isinstance(kind, str) else None
         if take is None:
             return
         if self._id is None and take in _AFTER_START:
@@ -163,25 +198,21 @@ class MessagesReader:
             self._add(block, citation)
 
     def _take_delta(self, event: dict[str, Any]) -> None:
-        delta = _dict_of(event.get("delta"))
         block = self._blocks.get(_index_of(event))
-        if block is None or block.is_closed:
+        delta = event.get("delta")
+        if block is None or block.is_closed or not isinstance(delta, dict):
             return
-        match delta.get("type"):
-            case "text_delta" if block.kind is BlockKind.TEXT:
-                self._add(block, delta.get("text"))
-            case "thinking_delta" if block.kind is BlockKind.REASONING:
-                self._add(block, delta.get("thinking"))
-            case "input_json_delta" if block.kind is BlockKind.TOOL:
-                self._add(block, delta.get("partial_json"))
-            case "signature_delta" if block.kind is BlockKind.REASONING:
-                block.signature = _text_of(delta.get("signature")) or block.signature
-            case "citations_delta" if block.kind is BlockKind.TEXT:
-                self._add(block, delta.get("citation"))
-            case "text_delta" | "thinking_delta" | "input_json_delta":
+        kind = delta.get("type")
+        if kind in _TEXT_DELTAS:
+            of, name = _TEXT_DELTAS[kind]
+            if block.kind is of:
+                self._add(block, delta.get(name))
+            else:
                 self._fail(_BROKEN)
-            case _:
-                return
+        elif kind == "signature_delta" and block.kind is BlockKind.REASONING:
+            block.signature = _text_of(delta.get("signature")) or block.signature
+        elif kind == "citations_delta" and block.kind is BlockKind.TEXT:
+            self._add(block, delta.get("citation"))
 
     def _take_block_stop(self, event: dict[str, Any]) -> None:
         self._close_block(self._blocks.get(_index_of(event)))

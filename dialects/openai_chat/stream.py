@@ -36,44 +36,31 @@ from dialects.openai_chat.delta import DeltaReader
 from dialects.openai_chat.fault import keepalive, parse_fault, render_stream_fault
 from dialects.openai_chat.toolcall import CallFrame
 from dialects.openai_chat.usage import render_usage
-from dialects.sse import MAX_FRAME_BYTES, Frame, FrameSplitter, render_data
+from dialects.sse import Frame, StreamInlet, render_data
 from dialects.usage import Usage
 
-_BLANK: Final = b"\xef\xbb\xbf \t\r\n"
+_BROKEN_OFF: Final = Fault(
+    FaultClass.UPSTREAM_ERROR, "The upstream's stream broke off.", retryable=True
+)
+_NOT_JSON: Final = Fault(FaultClass.UPSTREAM_ERROR, "The upstream sent an event that is not JSON.")
 
 
 class ChatReader:
     """One upstream stream. Also takes what servers send instead of one: JSON or HTML under 200."""
 
-    __slots__ = ("_body", "_delta", "_head", "_is_closed", "_splitter")
+    __slots__ = ("_delta", "_inlet", "_is_closed")
 
     def __init__(self) -> None:
-        self._splitter = FrameSplitter()
+        self._inlet = StreamInlet()
         self._delta = DeltaReader()
-        self._head: bytearray | None = bytearray()  # until the first byte tells what this is
-        self._body: bytearray | None = None  # a plain body instead of a stream
         self._is_closed = False
 
     def receive_data(self, data: bytes) -> None:
         """Store bytes; any split of the stream gives the same events."""
         if self._delta.is_over or self._is_closed:
             return
-        if self._head is not None:
-            self._head += data
-            begin = self._head.lstrip(_BLANK)[:1]
-            if not begin:
-                return
-            data, self._head = bytes(self._head), None
-            if begin in b"{[<":
-                self._body = bytearray()
-        if self._body is not None:
-            self._body += data
-            if len(self._body) > MAX_FRAME_BYTES:
-                message = "The upstream's answer is too large."
-                self._delta.fail(Fault(FaultClass.UPSTREAM_ERROR, message))
-            return
         try:
-            frames = self._splitter.receive_data(data)
+            frames = self._inlet.receive_data(data)
         except RemoteDialectError as error:
             self._delta.fail(error.fault)
             return
@@ -89,43 +76,41 @@ class ChatReader:
         if self._delta.is_over or self._is_closed:
             return
         self._is_closed = True
-        if self._body is not None:
-            self._take_body(bytes(self._body))
+        if self._inlet.body is not None:
+            self._take_body(bytes(self._inlet.body))
             return
         try:
-            for frame in self._splitter.close():
+            for frame in self._inlet.close():
                 self._take_frame(frame, is_last=True)
         except RemoteDialectError as error:
             self._delta.fail(error.fault)
         if self._delta.has_finish:
             self._delta.finish()
-        self._delta.fail(
-            Fault(FaultClass.UPSTREAM_ERROR, "The upstream's stream broke off.", retryable=True)
-        )
+        self._delta.fail(_BROKEN_OFF)
 
     def _take_frame(self, frame: Frame, *, is_last: bool = False) -> None:
-        data = frame.data.strip()
-        if data == b"[DONE]":
-            self._delta.finish()
-        elif frame.event == "ping" or not data:
-            self._delta.tick()
-        else:
+        data = frame.data
+        if data.startswith(b"{"):
             try:
                 chunk = json_text.parse(data)
             except ValueError:
                 chunk = None
-            if isinstance(chunk, dict):
-                if frame.event == "error" and "error" not in chunk:
-                    chunk = {"error": chunk}
-                self._delta.take_chunk(chunk)
-            elif not is_last:  # the last frame may be cut short; close() judges that
-                self._delta.fail(
-                    Fault(FaultClass.UPSTREAM_ERROR, "The upstream sent an event that is not JSON.")
-                )
+        else:
+            data, chunk = data.strip(), None
+        if isinstance(chunk, dict):
+            if frame.event == "error" and "error" not in chunk:
+                chunk = {"error": chunk}
+            self._delta.take_chunk(chunk)
+        elif data == b"[DONE]":
+            self._delta.finish()
+        elif frame.event == "ping" or not data:
+            self._delta.tick()
+        elif not is_last:  # the last frame may be cut short; close() judges that
+            self._delta.fail(_NOT_JSON)
 
     def _take_body(self, body: bytes) -> None:
         try:
-            answer = json_text.parse(body.strip(_BLANK))
+            answer = json_text.parse(body)
         except ValueError:
             answer = None
         if isinstance(answer, dict) and answer.get("choices"):

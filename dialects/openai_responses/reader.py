@@ -35,7 +35,7 @@ from dialects.openai_responses.payload import (
     text_of,
 )
 from dialects.openai_responses.usage import parse_usage
-from dialects.sse import FrameSplitter
+from dialects.sse import StreamInlet
 from dialects.usage import count_of
 
 _TRUNCATED: Final = Fault(
@@ -52,7 +52,6 @@ _PART_KINDS: Final = {
 }
 _TERMINAL: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 _AT_WORK: Final = (".in_progress", ".searching", ".interpreting", ".generating")  # hosted tools
-_MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -72,39 +71,29 @@ class StreamReader:
 
     __slots__ = (
         "_blocks",
-        "_body",
         "_has_tools",
+        "_inlet",
         "_is_over",
-        "_is_sniffed",
         "_is_started",
         "_items",
         "_out",
-        "_splitter",
     )
 
     def __init__(self) -> None:
-        self._splitter = FrameSplitter()
+        self._inlet = StreamInlet()
         self._out: deque[Event] = deque()
         self._blocks = BlockQueue(self._out)
         self._items: dict[int, _Item] = {}
-        self._is_sniffed = False
         self._is_started = False
         self._is_over = False
         self._has_tools = False
-        self._body: bytearray | None = None
 
     def receive_data(self, data: bytes) -> None:
         """Store bytes; any split of the stream gives the same events."""
         if self._is_over:
             return
-        if not self._is_sniffed and (first := data.lstrip()[:1]):
-            self._is_sniffed = True
-            self._body = bytearray() if first in (b"{", b"<") else None
-        if self._body is not None:
-            self._body += data[: _MAX_BODY_BYTES - len(self._body)]
-            return
         try:
-            frames = self._splitter.receive_data(data)
+            frames = self._inlet.receive_data(data)
         except RemoteDialectError as error:
             self._fail(error.fault)
             return
@@ -119,13 +108,21 @@ class StreamReader:
         """The upstream closed. Without its terminal event the stream ends in a Failure."""
         if self._is_over:
             return
-        if self._body is not None:
-            self._take_body(bytes(self._body))
+        if self._inlet.body is not None:
+            self._take_body(bytes(self._inlet.body))
         else:
-            for frame in self._splitter.close():
-                self._take_frame(frame.data)
+            self._take_rest()
         if not self._is_over:
             self._fail(_TRUNCATED)
+
+    def _take_rest(self) -> None:
+        try:
+            frames = self._inlet.close()
+        except RemoteDialectError as error:
+            self._fail(error.fault)
+            return
+        for frame in frames:
+            self._take_frame(frame.data)
 
     def take(self, event: dict[str, Any]) -> None:
         """One decoded stream event."""
