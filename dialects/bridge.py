@@ -11,12 +11,12 @@ from dialects.conversation import Conversation
 from dialects.dialect import AnswerContext, Dialect, EncodeContext, Reader, Writer
 from dialects.errors import Fault, RemoteDialectError, refuse_feature
 from dialects.events import (
+    NEED_DATA,
     BlockDelta,
     BlockOpen,
     End,
     Event,
     Failure,
-    NeedData,
     Start,
     UsageReport,
 )
@@ -93,11 +93,16 @@ def _answer_fields(
 
 
 class _Flow:
-    """Events of one answer on their way, with what was seen of them."""
+    """Events of one answer on their way, with what was seen of them.
+
+    Where the upstream never says what it wrote, or is cut before it can, its deltas are counted:
+    a token each, at least.
+    """
 
     def __init__(self, reader: Reader, stops: Sequence[str]) -> None:
         self._reader = reader
         self._cutter = StopCutter(stops) if stops else None
+        self._deltas = 0
         self.usage = Usage()
         self.failure: Fault | None = None
         self.is_finished = False
@@ -116,25 +121,34 @@ class _Flow:
         return self._cutter is not None and self._cutter.is_cut
 
     def _drain(self) -> Iterator[Event]:
-        while not isinstance(event := self._reader.next_event(), NeedData):
-            self._note_usage(event)
-            passed = (event,) if self._cutter is None else self._cutter.pass_event(event)
-            for shown in passed:
-                self._note(shown)
-                yield shown
+        while (event := self._reader.next_event()) is not NEED_DATA:
+            if type(event) is BlockDelta:
+                self._deltas += 1
+                if self._cutter is None:
+                    yield event
+                    continue
+            yield from self._pass(event)
 
-    def _note_usage(self, event: Event) -> None:
+    def _pass(self, event: Event) -> Iterator[Event]:
         if isinstance(event, (Start, UsageReport)):
             self.usage = self.usage.merge(event.usage)
+        for shown in (event,) if self._cutter is None else self._cutter.pass_event(event):
+            match shown:
+                case BlockOpen():
+                    self.has_content = True
+                case End():
+                    self.is_finished = True
+                    yield from self._guess_output()
+                case Failure():
+                    self.failure = shown.fault
+            yield shown
 
-    def _note(self, event: Event) -> None:
-        match event:
-            case BlockOpen() | BlockDelta():
-                self.has_content = True
-            case End():
-                self.is_finished = True
-            case Failure():
-                self.failure = event.fault
+    def _guess_output(self) -> Iterator[Event]:
+        if self.usage.output is None or self.is_cut:
+            output = max(self.usage.output or 0, self._deltas)
+            guess = Usage(output=output, estimated=True)
+            self.usage = self.usage.merge(guess)
+            yield UsageReport(guess)
 
 
 class StreamBridge:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class FaultClass(StrEnum):
@@ -57,6 +58,15 @@ class Fault:
     param: str | None = None
     retry_after_s: int | None = None
     retryable: bool | None = None
+
+
+UPSTREAM_REFUSES_US: Final = Fault(
+    FaultClass.UPSTREAM_ERROR,
+    "The upstream did not accept the gateway's credential.",
+    retryable=False,
+)
+"""The upstream's account is the gateway's affair: its key, its credit, its permissions. Never a 401
+to the caller, whose key is fine, and no word of what the upstream said."""
 
 
 class DialectError(Exception):

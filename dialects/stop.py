@@ -51,12 +51,12 @@ class StopCutter:
         self._held += event.text
         found = [(place, stop) for stop in self._stops if (place := self._held.find(stop)) >= 0]
         if found:
+            self.is_cut = True
             place, stop = min(found, key=lambda match: match[0])
             yield from self._release(place)
             yield BlockClose(event.n)
             yield Finish(FinishReason.STOP_SEQUENCE, stop_text=stop)
             yield End()
-            self.is_cut = True
             return
         yield from self._release(len(self._held) - self._possible_start())
 

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from dialects import json_text
 from dialects.dialect import Sent
-from dialects.errors import Fault, FaultClass
+from dialects.errors import UPSTREAM_REFUSES_US, Fault, FaultClass
+from dialects.phrases import tells_overflow, told_wait_s
 from dialects.scrub import scrub_message
 from dialects.sse import render_frame
 
@@ -61,10 +62,8 @@ _OF_STATUS: Final[dict[int, FaultClass]] = {
 # What these answers say concerns the gateway's own account, not the client's key.
 _OURS: Final = frozenset({"authentication_error", "permission_error", "billing_error"})
 _OURS_STATUS: Final = frozenset({401, 402, 403})
-_OURS_MESSAGE: Final = "The upstream did not accept the gateway's credential."
 
 _OVERFLOW: Final = "prompt is too long"
-_OVERFLOW_WORDS: Final = (_OVERFLOW, "prompt_too_long", "exceed context limit")
 
 
 def parse_fault(status: int, body: bytes) -> Fault:
@@ -83,16 +82,17 @@ def fault_of(value: object, status: int | None = None) -> Fault:
     type_name = detail.get("type")
     type_name = type_name if isinstance(type_name, str) else ""
     if type_name in _OURS or status in _OURS_STATUS:
-        return Fault(FaultClass.UPSTREAM_ERROR, _OURS_MESSAGE, retryable=False)
+        return UPSTREAM_REFUSES_US
     told = detail.get("message")
     message = scrub_message(told) if isinstance(told, str) and told.strip() else ""
     kind = _OF_TYPE.get(type_name) or _OF_STATUS.get(status or 0) or FaultClass.UPSTREAM_ERROR
-    if kind is FaultClass.BAD_REQUEST and any(word in message for word in _OVERFLOW_WORDS):
+    if kind is FaultClass.BAD_REQUEST and tells_overflow(message):
         kind = FaultClass.CONTEXT_OVERFLOW
     if not message:
         said = f" (HTTP {status})" if status else ""
         message = f"The upstream answered with an error{said}."
-    return Fault(kind, message)
+    wait_s = told_wait_s(message) if kind is FaultClass.UPSTREAM_RATE_LIMITED else None
+    return Fault(kind, message, retry_after_s=wait_s)
 
 
 def render_fault(fault: Fault, request_id: str) -> tuple[int, dict[str, Any]]:

@@ -144,7 +144,9 @@ class MessagesReader:
             start = {"type": "content_block_start", "index": index, "content_block": block}
             self.receive_event(start)
             self.receive_event({"type": "content_block_stop", "index": index})
-        delta = {name: answer.get(name) for name in ("stop_reason", "stop_sequence", "stop_details")}
+        delta = {
+            name: answer.get(name) for name in ("stop_reason", "stop_sequence", "stop_details")
+        }
         self.receive_event({"type": "message_delta", "delta": delta})
         self.receive_event({"type": "message_stop"})
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Final
 
 from dialects import json_text
 from dialects.dialect import Sent
-from dialects.errors import Fault, FaultClass
+from dialects.errors import UPSTREAM_REFUSES_US, Fault, FaultClass
 from dialects.openai_chat.wire import as_text
+from dialects.phrases import tells_bad_key, tells_overflow, told_wait_s
 from dialects.scrub import scrub_message
 from dialects.sse import render_data
 
@@ -46,16 +46,12 @@ _BY_CODE: Final = {
     "content_policy_violation": FaultClass.CONTENT_POLICY,
     "content_filter": FaultClass.CONTENT_POLICY,
     "invalid_prompt": FaultClass.CONTENT_POLICY,
-    "invalid_api_key": FaultClass.UPSTREAM_ERROR,
-    "insufficient_quota": FaultClass.UPSTREAM_ERROR,
-    "credit_balance_exhausted": FaultClass.UPSTREAM_ERROR,
     "rate_limit_exceeded": FaultClass.UPSTREAM_RATE_LIMITED,
     "slow_down": FaultClass.UPSTREAM_RATE_LIMITED,
     "server_is_overloaded": FaultClass.OVERLOADED,
     "rate_limit_error": FaultClass.UPSTREAM_RATE_LIMITED,
     "overloaded_error": FaultClass.OVERLOADED,
     "service_unavailable_error": FaultClass.OVERLOADED,
-    "authentication_error": FaultClass.UPSTREAM_ERROR,
     "request_too_large": FaultClass.TOO_LARGE,
     "invalid_request_error": FaultClass.BAD_REQUEST,
     "server_error": FaultClass.UPSTREAM_ERROR,
@@ -83,14 +79,9 @@ _OUR_CODES: Final = {
     "insufficient_quota",
     "credit_balance_exhausted",
     "authentication_error",
+    "permission_error",
+    "billing_error",
 }
-_OURS_MESSAGE: Final = "The upstream refused the gateway's request."
-
-_OVERFLOW: Final = re.compile(
-    r"maximum context length|context length exceeded|context window|prompt is too long"
-    r"|exceeds? (?:the )?(?:available )?context|too many (?:input )?tokens",
-    re.IGNORECASE,
-)
 
 
 def parse_fault(status: int, body: bytes) -> Fault:
@@ -137,17 +128,18 @@ def fault_of(error: dict[str, Any], status: int = 500) -> Fault:
             status = number
     words = (as_text(code), as_text(error.get("type")))
     message = scrub_message(as_text(error.get("message")))
-    if status in _OURS or any(word in _OUR_CODES for word in words):
-        return Fault(FaultClass.UPSTREAM_ERROR, _OURS_MESSAGE)
+    if status in _OURS or any(word in _OUR_CODES for word in words) or tells_bad_key(message):
+        return UPSTREAM_REFUSES_US
     kind = next((_BY_CODE[word] for word in words if word in _BY_CODE), None)
     if kind is None or kind in (FaultClass.BAD_REQUEST, FaultClass.UPSTREAM_ERROR):
         kind = _BY_STATUS.get(status, kind or FaultClass.UPSTREAM_ERROR)
-    if kind in (FaultClass.BAD_REQUEST, FaultClass.UPSTREAM_ERROR) and _OVERFLOW.search(message):
+    if kind in (FaultClass.BAD_REQUEST, FaultClass.UPSTREAM_ERROR) and tells_overflow(message):
         kind = FaultClass.CONTEXT_OVERFLOW
     return Fault(
         kind,
         message or f"The upstream answered with status {status}.",
         param=as_text(error.get("param")) or None,
+        retry_after_s=told_wait_s(message) if kind is FaultClass.UPSTREAM_RATE_LIMITED else None,
     )
 
 

@@ -7,14 +7,14 @@ at once makes the SDKs raise, ``response.failed`` is what Codex classifies by.
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any, Final
 
 from dialects.dialect import Sent
-from dialects.errors import Fault, FaultClass
+from dialects.errors import UPSTREAM_REFUSES_US, Fault, FaultClass
 from dialects.json_text import render
 from dialects.openai_responses.payload import object_of, optional_text, parse_object
+from dialects.phrases import tells_bad_key, tells_overflow, told_wait_s
 from dialects.scrub import scrub_message
 from dialects.sse import render_frame
 
@@ -79,17 +79,15 @@ _BY_STATUS: Final[dict[int, FaultClass]] = {
 }
 
 # The upstream's account is the gateway's affair: these never reach a client in its words.
-_OUR_CREDENTIAL: Final = frozenset(
-    {"invalid_api_key", "authentication_error", "permission_error", "invalid_organization"}
-)
-_OUR_QUOTA: Final = frozenset({"insufficient_quota", "billing_error", "usage_not_included"})
-_KEY_WORDS: Final = re.compile(r"incorrect api key|invalid api key|api key (?:not|is) ", re.I)
-_OVERFLOW_WORDS: Final = re.compile(
-    r"prompt is too long|maximum context length|context window|context_length_exceeded", re.I
+_OURS: Final = frozenset({401, 402, 403})
+_OUR_CODES: Final = frozenset(
+    {
+        *("invalid_api_key", "authentication_error", "permission_error", "invalid_organization"),
+        *("insufficient_quota", "billing_error", "usage_not_included"),
+    }
 )
 _RESPONSE_ID: Final = re.compile(rb'"response":\s*\{\s*"id":\s*"([A-Za-z0-9_-]{1,200})"')
 _SEQUENCE: Final = re.compile(rb'"sequence_number":\s*(\d+)')
-_WAIT: Final = re.compile(r"try again in (\d+(?:\.\d+)?)\s*(ms|s|m)?", re.I)
 
 
 def parse_fault(status: int, body: bytes) -> Fault:
@@ -116,21 +114,19 @@ def fault_of(status: int, data: dict[str, Any]) -> Fault:
         "",
     )
     words = {word for word in (code, kind) if word}
-    if status in (401, 403) or words & _OUR_CREDENTIAL or _KEY_WORDS.search(message):
-        return Fault(_K.UPSTREAM_ERROR, "The upstream refused the gateway's credential.")
-    if status == 402 or words & _OUR_QUOTA:
-        return Fault(_K.OVERLOADED, "The upstream has no capacity left for this model.")
+    if status in _OURS or words & _OUR_CODES or tells_bad_key(message):
+        return UPSTREAM_REFUSES_US
     found = _classify(status, code, kind, message)
     return Fault(
         found,
         scrub_message(message) or _sentence(status),
         param=optional_text(inner.get("param")),
-        retry_after_s=_wait_of(message) if found is _K.UPSTREAM_RATE_LIMITED else None,
+        retry_after_s=told_wait_s(message) if found is _K.UPSTREAM_RATE_LIMITED else None,
     )
 
 
 def _classify(status: int, code: str | None, kind: str | None, message: str) -> FaultClass:
-    if _OVERFLOW_WORDS.search(message):
+    if tells_overflow(message):
         return _K.CONTEXT_OVERFLOW
     for word in (code, None if status in _BY_STATUS else kind):
         if word in _BY_CODE:
@@ -144,14 +140,6 @@ def _sentence(status: int) -> str:
     return (
         f"The upstream answered with status {status}." if status >= 400 else "The upstream failed."
     )
-
-
-def _wait_of(message: str) -> int | None:
-    match = _WAIT.search(message)
-    if match is None:
-        return None
-    scale = {"ms": 0.001, "m": 60.0}.get((match.group(2) or "s").lower(), 1.0)
-    return min(60, max(1, math.ceil(float(match.group(1)) * scale)))
 
 
 def render_fault(fault: Fault, request_id: str) -> tuple[int, dict[str, Any]]:

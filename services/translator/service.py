@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc.aio
-import orjson
 
 from dialects import json_text
-from dialects.bridge import AnswerFold, StreamBridge, carry_answer, carry_request
+from dialects.bridge import carry_request
 from dialects.dialect import AnswerContext, Dialect, EncodeContext
 from dialects.envelope import Sealer, may_hold_envelope
 from dialects.errors import Fault, FaultClass, RemoteDialectError
@@ -26,7 +25,8 @@ from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
 from runtime.catalog import Catalog, Model, Route
 from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.grants import Grant, Signer
-from services.translator.estimate import InputEstimate
+from services.translator.answer import AnswerCarrier
+from services.translator.estimate import InputEstimate, PendingEstimate, rough_count
 from services.translator.leg import Leg, plan_legs
 from services.translator.memory import Memory
 
@@ -70,7 +70,6 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
         for place, leg in enumerate(legs):
             exchange = Exchange(self._parts, source, leg, request, grant.account_id)
             exchange.prepare(body)
-            await exchange.estimate(self._parts.estimate)
             async for answer in exchange.run(is_last=place == len(legs) - 1):
                 yield answer
             if not exchange.is_refused:
@@ -112,7 +111,6 @@ class Exchange:
         self._leg = leg
         self._request = request
         self._account_id = account_id
-        self._input: int | None = None
         self._body = b""
         self._headers: dict[str, str] = {}
         self._warnings: list[str] = []
@@ -152,13 +150,6 @@ class Exchange:
         family = self._leg.capabilities.family
         return self._parts.memory.sealer(self._account_id, family, route)
 
-    async def estimate(self, counter: InputEstimate) -> None:
-        """Ask for the input tokens a Messages client wants in the first event."""
-        is_wanted = self._source.name == "anthropic_messages" and self._request.stream
-        if is_wanted and not self._is_native:
-            dialect = VALUES[self._target.name]
-            self._input = await counter.count(self._body, dialect, self._leg.upstream_model)
-
     async def run(self, *, is_last: bool) -> AsyncIterator[Generated]:
         """The answer's messages; none and ``is_refused`` where the next routes should be tried."""
         call = self._parts.relay.Generate(
@@ -175,15 +166,17 @@ class Exchange:
                 routes=[route.name for route in self._leg.routes],
             )
         )
+        counting = self._begin_counting()
         try:
             first = await call.read()
             if first is grpc.aio.EOF:
                 raise ServiceFault(Reason.INTERNAL, "The relay gave no answer.")
-            if first.head.status in RETRYABLE and not is_last:
-                self.is_refused = True
-                return
             first.head.warnings.extend(self._warnings)
-            async for answer in self._answer(first, call):
+            if self._is_native:
+                answers = self._pass(first, call, is_last=is_last)
+            else:
+                answers = self._carry(first, call, counting, is_last=is_last)
+            async for answer in answers:
                 yield answer
         except grpc.aio.AioRpcError as error:
             fault = fault_of(error)
@@ -196,86 +189,47 @@ class Exchange:
             raise fault from None
         finally:
             call.cancel()
+            if counting is not None:
+                counting.close()
 
-    async def _answer(self, first: Generated, call: Any) -> AsyncIterator[Generated]:
-        content_type = first.head.headers.get("content-type", "")
-        if self._is_native:
-            yield first
-            while (answer := await call.read()) is not grpc.aio.EOF:
-                yield answer
-        elif first.head.status >= 400:
-            yield await self._error(first, call)
-        elif "event-stream" not in content_type:
-            yield await self._whole(first, call)
-        elif self._request.stream:
-            async for answer in self._stream(first, call):
-                yield answer
-        else:
-            yield await self._folded(first, call)
-
-    async def _error(self, first: Generated, call: Any) -> Generated:
-        body, outcome = await _rest(first, call)
-        fault = self._target.parse_fault(first.head.status, body)
-        status, rendered = self._source.render_fault(fault, self._request.request_id)
-        return self._message(first.head, status, orjson.dumps(rendered), outcome)
-
-    async def _whole(self, first: Generated, call: Any) -> Generated:
-        body, outcome = await _rest(first, call)
-        context = self._context(first.head)
-        try:
-            answer = carry_answer(self._target, self._source, orjson.loads(body), context)
-        except (RemoteDialectError, orjson.JSONDecodeError):
-            raise ServiceFault(
-                Reason.UPSTREAM_ERROR, "The upstream's answer could not be read."
-            ) from None
-        return self._message(first.head, 200, orjson.dumps(answer), outcome)
-
-    async def _folded(self, first: Generated, call: Any) -> Generated:
-        folding = AnswerFold(self._target, self._source, self._context(first.head))
-        outcome = inference_pb2.Outcome()
+    async def _pass(
+        self, first: Generated, call: Any, *, is_last: bool
+    ) -> AsyncIterator[Generated]:
+        """The answer as it comes."""
+        if first.head.status in RETRYABLE and not is_last:
+            self.is_refused = True
+            return
         answer = first
-        while answer is not grpc.aio.EOF and not folding.is_cut:
-            folding.receive_data(answer.chunk)
-            if answer.HasField("outcome"):
-                outcome = answer.outcome
+        while answer is not grpc.aio.EOF:
+            yield answer
             answer = await call.read()
-        try:
-            body = folding.close()
-        except RemoteDialectError as error:
-            status, rendered = self._source.render_fault(error.fault, self._request.request_id)
-            outcome.end = inference_pb2.END_UPSTREAM_ERROR
-            return self._message(first.head, status, orjson.dumps(rendered), outcome)
-        return self._message(first.head, 200, orjson.dumps(body), outcome)
 
-    async def _stream(self, first: Generated, call: Any) -> AsyncIterator[Generated]:
-        context = self._context(first.head)
-        bridge = StreamBridge(self._target.reader(), self._source.writer(context), context.stops)
-        head: inference_pb2.Head | None = first.head
-        first.head.headers["content-type"] = "text/event-stream; charset=utf-8"
-        outcome = inference_pb2.Outcome()
-        answer = first
-        while answer is not grpc.aio.EOF and not bridge.is_cut:
-            data = bridge.receive_data(answer.chunk) if answer.chunk else b""
-            if answer.HasField("outcome"):
-                outcome = answer.outcome
-            if data or head is not None:
-                yield Generated(head=head, chunk=data)
-                head = None
-            answer = await call.read()
-        rest = bridge.close()
-        # Whatever befell the upstream, the bridge has ended the stream in the client's dialect.
-        done = bridge.finished and bridge.failed is None
-        outcome.end = inference_pb2.END_COMPLETE if done else inference_pb2.END_UPSTREAM_ERROR
-        yield Generated(chunk=rest, outcome=outcome, complete=True)
+    async def _carry(
+        self, first: Generated, call: Any, counting: PendingEstimate | None, *, is_last: bool
+    ) -> AsyncIterator[Generated]:
+        """The answer in the caller's dialect."""
+        carrier = AnswerCarrier(
+            self._source,
+            self._target,
+            self._request.request_id,
+            lambda: self._context(first.head, counting),
+            is_last=is_last,
+        )
+        async for answer in carrier.carry(first, call, is_stream=self._request.stream):
+            yield answer
+        self.is_refused = carrier.is_refused
 
-    def _message(
-        self, head: inference_pb2.Head, status: int, body: bytes, outcome: Any
-    ) -> Generated:
-        head.status = status
-        head.headers["content-type"] = "application/json"
-        return Generated(head=head, chunk=body, outcome=outcome, complete=True)
+    def _begin_counting(self) -> PendingEstimate | None:
+        """Ask for the input tokens a Messages client wants in the first event, beside the call."""
+        is_wanted = self._source.name == "anthropic_messages" and self._request.stream
+        if not is_wanted or self._is_native:
+            return None
+        dialect = VALUES[self._target.name]
+        return self._parts.estimate.begin(self._body, dialect, self._leg.upstream_model)
 
-    def _context(self, head: inference_pb2.Head) -> AnswerContext:
+    async def _context(
+        self, head: inference_pb2.Head, counting: PendingEstimate | None
+    ) -> AnswerContext:
         answered = (route for route in self._leg.routes if route.upstream == head.upstream)
         return AnswerContext(
             **{
@@ -284,7 +238,7 @@ class Exchange:
                 "request_id": self._request.request_id,
                 "now": int(time.time()),
                 "new_id": lambda: secrets.token_hex(12),
-                "input_estimate": self._input,
+                "input_estimate": await counting.settle() if counting else rough_count(self._body),
                 "seal": self._sealer(next(answered, self._leg.routes[0])).seal,
             }
         )
@@ -324,13 +278,3 @@ def refusal_of(fault: Fault) -> ServiceFault:
     reason = Reason.UNSUPPORTED_FEATURE if is_feature else Reason.INVALID_REQUEST
     metadata = {"param": fault.param} if fault.param else {}
     return ServiceFault(reason, fault.message, metadata=metadata)
-
-
-async def _rest(first: Generated, call: Any) -> tuple[bytes, inference_pb2.Outcome]:
-    """The whole body and the outcome."""
-    pieces, outcome = [first.chunk], first.outcome
-    while (answer := await call.read()) is not grpc.aio.EOF:
-        pieces.append(answer.chunk)
-        if answer.HasField("outcome"):
-            outcome = answer.outcome
-    return b"".join(pieces), outcome
