@@ -300,6 +300,10 @@ async def test_a_truncated_upstream_ends_in_an_error_event(
     async with opened(client, dialect, model) as answer:
         received = b"".join([piece async for piece in answer.aiter_raw()])
 
+    if answer.status_code == 500 and dialect != model:
+        # It broke off before anything went out: a status tells, and the SDK tries again.
+        assert json.loads(received)["error"]["message"]
+        return
     ending = received.rstrip(b"\n").rpartition(b"\n\n")[2] + b"\n"
     assert ending.startswith(SURFACES[dialect].error), received
     assert b"message_stop" not in received
