@@ -10,6 +10,7 @@ import click
 
 from cli.account import accounts
 from cli.audit import audit
+from cli.calibrate import calibrate
 from cli.check import check
 from cli.key import keys
 
@@ -32,6 +33,7 @@ def up() -> None:
 
 
 main.add_command(check)
+main.add_command(calibrate)
 main.add_command(accounts)
 main.add_command(keys)
 main.add_command(audit)

@@ -13,17 +13,19 @@ from runtime.interceptors import ServiceTokenInterceptor
 from runtime.serving import Process, run, serve
 from services.counter import metrics
 from services.counter.config import Config
-from services.counter.pool import Pool, available_cores
+from services.counter.pool import WORKER, Pool, available_cores
 from services.counter.service import CounterService
 
 
 async def main(config: Config) -> None:
     """Compose the process and serve until told to stop."""
+    calibration = () if config.calibration is None else (str(config.calibration),)
     pool = Pool(
         config.workers or available_cores(),
         queue_items=config.queue_items,
         queue_bytes=config.queue_bytes,
         job_limit_s=config.job_limit_s,
+        command=(*WORKER, *calibration),
     )
     metrics.watch_process(pool)
 

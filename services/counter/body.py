@@ -57,7 +57,16 @@ def read_messages(body: dict[str, Any]) -> Prompt:
         tool_choice=_tool_choice(body.get("tool_choice")),
         schema=_schema(output_format or body.get("output_format")),
         thinking=_thinking_mode(body.get("thinking")),
-        is_complete=not body.get("mcp_servers") and not body.get("container"),
+        is_complete=not _is_altered(body),
+    )
+
+
+def _is_altered(body: dict[str, Any]) -> bool:
+    """Whether the provider adds to the prompt, or takes from it, what the body does not show."""
+    output = body.get("output_config")
+    is_budgeted = isinstance(output, dict) and "task_budget" in output
+    return is_budgeted or any(
+        body.get(key) for key in ("mcp_servers", "container", "context_management")
     )
 
 
@@ -92,10 +101,17 @@ def read_responses(body: dict[str, Any]) -> Prompt:
         tools=tuple(map(_openai_tool, _objects(body.get("tools"), "tools"))),
         tool_choice=_tool_choice(body.get("tool_choice")),
         schema=_schema(text.get("format") if isinstance(text, dict) else None),
-        is_complete=not any(
-            body.get(key) for key in ("previous_response_id", "conversation", "prompt")
-        ),
+        is_complete=not _is_elsewhere(body),
         is_responses=True,
+    )
+
+
+def _is_elsewhere(body: dict[str, Any]) -> bool:
+    """Whether a part of the prompt stands at the provider, or is of its own making ("pro")."""
+    reasoning = body.get("reasoning")
+    is_pro = isinstance(reasoning, dict) and reasoning.get("mode") == "pro"
+    return is_pro or any(
+        body.get(key) for key in ("previous_response_id", "conversation", "prompt")
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from runtime.config import SecretText, setting
 
@@ -17,6 +18,9 @@ class Config:
     )
     workers: int = setting(
         "GATEBEYZ_COUNTER_WORKERS", default=0, help="counting processes; 0 = one per core"
+    )
+    calibration: Path | None = setting(
+        "GATEBEYZ_COUNTER_CALIBRATION", default=None, help="a file that calibrate wrote"
     )
     queue_items: int = setting(
         "GATEBEYZ_COUNTER_QUEUE_ITEMS", default=4_096, help="items admitted at once"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 from importlib import resources
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -30,6 +31,8 @@ class Family(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     """Searched in the lower-cased model id; the first family that matches wins."""
     vocabulary: str
     frame: Frame
+    kin: str = ""
+    """Families of one kin share every number of their frames but a few."""
     ratios: str = ""
     """Name of the per-script multipliers where ``vocabulary`` is not the family's own."""
     reconstruction: str = ""
@@ -39,15 +42,19 @@ class Family(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     responses: Frame | None = None
     """The frame of the Responses endpoint, where it differs."""
     errors: dict[str, ErrorBand] = {}
-    """By bucket ("text", "plain", "tools", ...): measured on recordings not used for fitting."""
-    reconstructed_errors: dict[str, ErrorBand] = {}
-    """The same, where the reconstruction counts."""
+    """By ``error_key``: measured on recordings not used for fitting."""
 
-    def error_of(self, bucket: str, *, is_estimate: bool) -> ErrorBand:
+    def error_of(self, bucket: str, way: str) -> ErrorBand:
         """What a count of this kind of request is worth."""
-        is_reconstructed = bool(self.ratios) and not is_estimate
-        errors = self.reconstructed_errors if is_reconstructed else self.errors
-        return errors.get(bucket) or errors.get("all") or UNKNOWN_ERROR
+        return self.errors.get(error_key(bucket, way)) or self.errors.get(bucket) or UNKNOWN_ERROR
+
+
+def error_key(bucket: str, way: str) -> str:
+    """Errors are kept by the kind of request ("text", "plain", "tools", ...) and how it is counted.
+
+    ``way``: "responses" by that frame, "reconstructed" by that vocabulary, else empty.
+    """
+    return f"{way}.{bucket}" if way else bucket
 
 
 class Calibration(Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,8 +80,12 @@ def parse_calibration(data: bytes) -> Calibration:
 
 
 @cache
-def load_calibration() -> Calibration:
-    """The calibration shipped with this package."""
-    return parse_calibration(
-        resources.files("services.counter").joinpath("calibration.json").read_bytes()
-    )
+def load_calibration(path: Path | None = None) -> Calibration:
+    """The calibration at ``path``, or the one shipped with this package.
+
+    Raises OSError, msgspec.DecodeError.
+    """
+    if path is not None:
+        return parse_calibration(path.read_bytes())
+    shipped = resources.files("services.counter").joinpath("calibration.json")
+    return parse_calibration(shipped.read_bytes())

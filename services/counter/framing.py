@@ -78,10 +78,12 @@ class Frame(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     """A family's constants, in tokens. Zero where the family has no such term."""
 
     style: str = "openai"
-    """How tools and calls are written: "openai" or "claude"."""
+    """How tools and calls are written: "openai", "claude", or "json" by open models."""
     request: float = 0
     message: float = 0
     name: float = 0
+    unsaid: float = 0
+    """A system text of the model's own, where the prompt has none."""
     opening: float = 0
     """The first user turn."""
     exchange: float = 0
@@ -121,6 +123,8 @@ class Frame(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
     def _terms(self, prompt: Prompt) -> Iterator[float]:
         yield self.request
+        if not prompt.turns or prompt.turns[0].role is not Role.SYSTEM:
+            yield self.unsaid
         yield from self._turn_terms(prompt)
         yield from self._tool_terms(prompt)
         yield from map(self._block_term, prompt.blocks())

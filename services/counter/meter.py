@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from services.counter import reconstruction
 from services.counter.body import read_body
@@ -26,6 +27,7 @@ from services.counter.rendering import (
     render_claude_call,
     render_claude_tool,
     render_json,
+    render_json_tools,
     render_openai_tools,
 )
 from services.counter.script import ScriptVocabulary
@@ -47,6 +49,22 @@ class Tally:
     error: ErrorBand
 
 
+@dataclass(frozen=True, slots=True)
+class Approach:
+    """How one prompt is counted."""
+
+    family: Family
+    frame: Frame
+    engine: Vocabulary
+
+    @property
+    def way(self) -> str:
+        """Of ``error_key``; a reconstruction that had to estimate a part is an estimate."""
+        if self.family.ratios:
+            return "" if self.engine.is_estimate else "reconstructed"
+        return "responses" if self.frame is self.family.responses else ""
+
+
 class Meter:
     """Counts by one calibration. ``may_reconstruct``: use ``ctok`` where it is installed."""
 
@@ -56,11 +74,10 @@ class Meter:
 
     def count_text(self, model: str, text: str, on_progress: OnProgress | None = None) -> Tally:
         """Tokens of plain text, without framing. Raises VocabularyFault."""
-        family = self._calibration.family_of(model)
-        engine = self._open_engine(family)
-        tokens = _count_parts(engine, [text], on_progress)
-        is_calibrated = engine.is_estimate or family.is_approximate
-        return Tally(tokens, is_calibrated, family.error_of("text", is_estimate=engine.is_estimate))
+        chosen = self.approach(model)
+        tokens = _count_parts(chosen.engine, [text], on_progress)
+        is_calibrated = chosen.engine.is_estimate or chosen.family.is_approximate
+        return Tally(tokens, is_calibrated, chosen.family.error_of("text", chosen.way))
 
     def count_body(
         self, model: str, dialect: str, body: bytes, on_progress: OnProgress | None = None
@@ -72,15 +89,22 @@ class Meter:
         self, model: str, prompt: Prompt, on_progress: OnProgress | None = None
     ) -> Tally:
         """Input tokens of a prompt. Raises VocabularyFault."""
-        family = self._calibration.family_of(model)
-        frame = (prompt.is_responses and family.responses) or family.frame
-        engine = self._open_engine(family)
+        chosen = self.approach(model, prompt)
+        family, frame, engine = chosen.family, chosen.frame, chosen.engine
         tokens = _count_parts(engine, list(prompt_texts(prompt, frame)), on_progress)
-        tokens += round(_count_terms(prompt, frame, engine))
+        terms = fixed_terms(prompt, frame)
+        for scale, text in scaled_texts(prompt, frame):
+            terms += getattr(frame, scale) * engine.count(text)
         is_guessed = family.is_approximate or not is_countable(prompt, frame)
-        bucket = bucket_of(prompt, frame)
-        error = family.error_of(bucket, is_estimate=engine.is_estimate)
-        return Tally(tokens, engine.is_estimate or is_guessed, error)
+        error = family.error_of(bucket_of(prompt, frame), chosen.way)
+        return Tally(tokens + round(terms), engine.is_estimate or is_guessed, error)
+
+    def approach(self, model: str, prompt: Prompt | None = None) -> Approach:
+        """The family, frame and engine that count ``prompt``, or plain text, for ``model``."""
+        family = self._calibration.family_of(model)
+        is_responses = prompt is not None and prompt.is_responses
+        frame = (is_responses and family.responses) or family.frame
+        return Approach(family, frame, self._open_engine(family))
 
     def _open_engine(self, family: Family) -> Vocabulary:
         """What counts one item's text for the family: the best there is."""
@@ -146,14 +170,19 @@ def _block_texts(block: object, frame: Frame, *, is_live: bool) -> Iterator[str]
                 yield from _block_texts(inner, frame, is_live=is_live)
 
 
-def _count_terms(prompt: Prompt, frame: Frame, engine: Vocabulary) -> float:
-    """Everything but the plain text: the frame, and parts known only up to a factor."""
-    terms = frame.tokens(prompt)
+def scaled_texts(prompt: Prompt, frame: Frame) -> Iterator[tuple[str, str]]:
+    """(name of the frame's scale, text): what counts only up to a factor."""
     functions = tuple(tool for tool in prompt.tools if not tool.server_type)
-    if functions and frame.style == "openai":
-        terms += frame.tool_scale * engine.count(render_openai_tools(functions))
+    if functions and frame.style != "claude":
+        render = render_openai_tools if frame.style == "openai" else render_json_tools
+        yield "tool_scale", render(functions)
     if prompt.schema is not None:
-        terms += frame.schema_scale * engine.count(render_json(prompt.schema))
+        yield "schema_scale", render_json(prompt.schema)
+
+
+def fixed_terms(prompt: Prompt, frame: Frame) -> float:
+    """Everything that is no text: the frame, and thoughts only the provider can read."""
+    terms = frame.tokens(prompt)
     for turn, is_live in _live_turns(prompt):
         if is_live or frame.keeps_thinking:
             terms += sum(frame.hidden_tokens(chars) for chars in _hidden_chars(turn))
@@ -168,12 +197,15 @@ def _hidden_chars(turn: Turn) -> Iterator[int]:
 
 def is_countable(prompt: Prompt, frame: Frame) -> bool:
     """Whether every part of the prompt is here to be counted, none of it guessed."""
-    return bucket_of(prompt, frame) != "opaque" and not any(
+    return bucket_of(prompt, frame) not in UNCERTAIN_BUCKETS and not any(
         (isinstance(block, Image) and not block.width)
         or (isinstance(block, Document) and block.pages)
-        or (isinstance(block, Thinking) and block.hidden_chars and not block.text)
         for block in prompt.blocks()
     )
+
+
+UNCERTAIN_BUCKETS: Final = frozenset({"opaque", "thinking"})
+"""Kinds of requests that hold what only the provider can read."""
 
 
 def bucket_of(prompt: Prompt, frame: Frame) -> str:
@@ -184,6 +216,10 @@ def bucket_of(prompt: Prompt, frame: Frame) -> str:
     )
     if is_foreign or not prompt.is_complete or any(isinstance(block, Opaque) for block in blocks):
         return "opaque"
+    if any(
+        isinstance(block, Thinking) and block.hidden_chars and not block.text for block in blocks
+    ):
+        return "thinking"
     if any(isinstance(block, Document) for block in blocks):
         return "document"
     if prompt.schema is not None:

@@ -32,7 +32,7 @@ from services.counter.job import (
 
 T = TypeVar("T")
 
-_COMMAND: Final = (sys.executable, "-m", "services.counter.worker")
+WORKER: Final = (sys.executable, "-m", "services.counter.worker")
 _START_LIMIT_S: Final = 60.0
 _DRAIN_LIMIT_S: Final = 1.0
 _RESTART_PAUSE_S: Final = 1.0
@@ -114,7 +114,7 @@ class Pool:
         queue_items: int,
         queue_bytes: int,
         job_limit_s: float,
-        command: Sequence[str] = _COMMAND,
+        command: Sequence[str] = WORKER,
     ) -> None:
         self.size = size
         self._queue_items = queue_items

@@ -1,13 +1,15 @@
 """How providers write tools and calls into the prompt, before they tokenize it.
 
 Claude: a JSON line per tool between ``<function>`` tags, calls as ``<invoke>`` elements. OpenAI: a
-TypeScript namespace. Both were read off recorded traffic, not documented.
+TypeScript namespace. Open models: the tools as they came. The first two were read off recorded
+traffic, not documented.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from textwrap import indent
 from typing import Any
 
 import orjson
@@ -46,6 +48,20 @@ def render_claude_call(call: ToolCall) -> str:
     return "\n".join(lines)
 
 
+def render_json_tools(tools: tuple[Tool, ...]) -> str:
+    """All functions as the templates of open models write them: a JSON object a line."""
+    return "\n".join(render_json(_function(tool)) for tool in tools)
+
+
+def _function(tool: Tool) -> dict[str, Any]:
+    function = {
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": tool.parameters or {},
+    }
+    return {"type": "function", "function": function}
+
+
 def render_openai_tools(tools: tuple[Tool, ...]) -> str:
     """All functions as the namespace an OpenAI model reads."""
     return "\n".join(["namespace functions {", "", *_functions(tools), "} // namespace functions"])
@@ -75,7 +91,13 @@ def _members(schema: dict[str, Any]) -> Iterator[str]:
         if isinstance(member, dict) and isinstance(member.get("description"), str):
             yield f"// {member['description']}"
         mark = "" if name in names else "?"
-        yield f"{name}{mark}: {_type(member)},"
+        yield f"{name}{mark}: {_type(member)},{_default(member)}"
+
+
+def _default(schema: Any) -> str:
+    if not isinstance(schema, dict) or "default" not in schema:
+        return ""
+    return f" // default: {render_json(schema['default'])}"
 
 
 def _type(schema: Any) -> str:
@@ -93,5 +115,6 @@ def _type(schema: Any) -> str:
     if kind == "array":
         return f"{_type(schema.get('items'))}[]"
     if kind == "object" or "properties" in schema:
-        return "\n".join(["{", *_members(schema), "}"]) if schema.get("properties") else "object"
+        members = "\n".join(_members(schema))
+        return f"{{\n{indent(members, '  ')}\n}}" if members else "object"
     return "string" if kind == "string" else _SCALARS.get(str(kind), "any")

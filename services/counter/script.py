@@ -54,31 +54,34 @@ class ScriptVocabulary:
 
     def count(self, text: str) -> int:
         """The estimated tokens of ``text``."""
-        return round(
-            sum(self._reference.count(chunk) * self.ratio(chunk) for chunk in split_chunks(text))
-        )
+        return round(sum(self._ratios[name] * tokens for name, tokens in self.weigh(text).items()))
 
-    def ratio(self, text: str) -> float:
-        """What the reference's count of ``text`` is multiplied by."""
-        if not text:
-            return 1.0
-        chars = {} if text.isascii() else _count_runs(text)
-        latin_chars = chars.pop("latin", 0)
-        ascii_chars = len(text) - sum(chars.values())
-        weight = ascii_chars * _ASCII_DENSITY
-        total = weight * self._western_ratio(text, latin_chars / max(1, ascii_chars))
-        for script, count in chars.items():
-            share = count * _DENSITY[script]
-            weight += share
-            total += share * self._ratios.get(script, self._ratios["other"])
-        return total / weight
+    def weigh(self, text: str) -> dict[str, float]:
+        """The reference's tokens of ``text``, by the ratio each is multiplied with."""
+        weights: dict[str, float] = {}
+        for chunk in split_chunks(text):
+            tokens = self._reference.count(chunk)
+            for name, share in _shares(chunk).items():
+                known = name if name in self._ratios else "other"
+                weights[known] = weights.get(known, 0.0) + share * tokens
+        return weights
 
-    def _western_ratio(self, text: str, latin_share: float) -> float:
-        symbols = sum(map(len, _SYMBOLS.findall(text)))
-        code = min(1.0, symbols / len(text) / _CODE_SHARE)
-        foreign = min(1.0, latin_share / _LATIN_SHARE)
-        western = (1 - code) * self._ratios["prose"] + code * self._ratios["code"]
-        return (1 - foreign) * western + foreign * self._ratios["latin"]
+
+def _shares(text: str) -> dict[str, float]:
+    """How much of ``text`` is prose, code, and of each script; they sum to one."""
+    chars = {} if text.isascii() else _count_runs(text)
+    latin_chars = chars.pop("latin", 0)
+    ascii_chars = len(text) - sum(chars.values())
+    weights = {script: count * _DENSITY[script] for script, count in chars.items()}
+    western = ascii_chars * _ASCII_DENSITY
+    whole = western + sum(weights.values())
+    symbols = sum(map(len, _SYMBOLS.findall(text)))
+    code = min(1.0, symbols / len(text) / _CODE_SHARE)
+    foreign = min(1.0, latin_chars / max(1, ascii_chars) / _LATIN_SHARE)
+    weights["prose"] = western * (1 - foreign) * (1 - code)
+    weights["code"] = western * (1 - foreign) * code
+    weights["latin"] = western * foreign
+    return {name: weight / whole for name, weight in weights.items() if weight}
 
 
 def _count_runs(text: str) -> dict[str, int]:

@@ -1,5 +1,7 @@
 """A counting process: jobs on stdin, reports on stdout, until stdin ends.
 
+``python -m services.counter.worker [CALIBRATION]``: a file, or the one shipped.
+
 The engine holds the interpreter's lock while it counts, and may crash; in a process of its own it
 can do neither to the service.
 """
@@ -12,6 +14,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import BinaryIO, Final
 
 from services.counter.body import BodyFault
@@ -28,7 +31,7 @@ from services.counter.job import (
     encode_frame,
 )
 from services.counter.meter import Meter, OnProgress
-from services.counter.vocabulary import VocabularyFault, check_golden_counts
+from services.counter.vocabulary import VocabularyFault, preload
 
 Send = Callable[[Report], None]
 
@@ -50,8 +53,9 @@ def main() -> None:
         output.write(encode_frame(report))
 
     _limit_memory()
-    check_golden_counts()
-    meter = Meter(load_calibration())
+    calibration = load_calibration(*map(Path, sys.argv[1:2]))
+    preload(family.vocabulary for family in calibration.families)
+    meter = Meter(calibration)
     send(Finished())
     while (data := _read_frame(sys.stdin.buffer)) is not None:
         for item in decode_job(data).items:

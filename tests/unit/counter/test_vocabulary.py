@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.counter import vocabulary
+from services.counter.family import load_calibration
 from services.counter.vocabulary import (
     CHUNK_CHARS,
     VocabularyFault,
-    check_golden_counts,
     load_vocabulary,
+    preload,
     replace_surrogates,
     split_chunks,
 )
@@ -54,14 +55,22 @@ def test_special_tokens_written_by_a_user_are_plain_text() -> None:
     assert load_vocabulary("o200k_base").count("<|endoftext|>") == 7
 
 
-def test_golden_counts_hold() -> None:
-    check_golden_counts()
+@pytest.mark.parametrize("name", sorted(vocabulary._GOLDEN_COUNTS))
+def test_golden_counts_hold(name: str) -> None:
+    assert load_vocabulary(name).count("Hello") > 0
 
 
 def test_a_wrong_golden_count_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(vocabulary._GOLDEN_COUNTS, "o200k_base", 1)
     with pytest.raises(VocabularyFault, match="o200k_base counts 31 where 1 is right"):
-        check_golden_counts()
+        load_vocabulary.__wrapped__("o200k_base")
+
+
+def test_every_vocabulary_of_the_calibration_has_a_golden_count() -> None:
+    names = {family.vocabulary for family in load_calibration().families}
+    preload(names)
+    with pytest.raises(VocabularyFault, match="no such vocabulary: gopher"):
+        preload([*names, "gopher"])
 
 
 def test_lone_surrogates_are_replaced() -> None:
