@@ -78,7 +78,7 @@ class Bench:
             key_id="key",
             lease_id="lease",
             product="api",
-            models=(),
+            models=("*",),
             thinking=True,
             upstreams=(),
             expires_at=NOW + 30,
