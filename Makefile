@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help run test check format protos lock clean
+.PHONY: help run test check format messages protos lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,6 +28,12 @@ format: $(DEV_STAMP) ## Format the code and the protos
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	cd protos && ../$(BIN)/buf format -w
+
+messages: $(DEV_STAMP) ## Bring the catalogues of the pages up to date; translate what is new by hand
+	$(BIN)/pybabel -q extract -F pyproject.toml --no-location --omit-header --no-wrap -o .messages.pot .
+	$(BIN)/pybabel -q update -D gatebeyz -d edge/web/locale -i .messages.pot --no-fuzzy-matching \
+		--ignore-obsolete --omit-header --no-wrap
+	@rm .messages.pot
 
 protos: $(DEV_STAMP) ## Write the stubs anew from the protos
 	$(BIN)/python protos/generate.py

@@ -16,6 +16,7 @@ from edge.config import Config
 from edge.drain import Drain
 from edge.listener import listener, serve_all
 from edge.readiness import Readiness
+from edge.sites import site_apps
 from gatebeyz.auth.v1 import auth_pb2
 from gatebeyz.counter.v1 import counter_pb2_grpc
 from gatebeyz.inference.v1 import inference_pb2_grpc
@@ -57,6 +58,8 @@ async def main(config: Config, catalog: CatalogFile) -> None:
         )
         app = create_app(admittance, stubs, drain, config.patience, hosts, readiness.is_ready)
         listeners.append(listener(app, listen, config.drain_s))
+    for pages, listen in site_apps(config, catalog.current):
+        listeners.append(listener(pages, listen, config.drain_s))
     following = asyncio.create_task(catalog.follow())
     try:
         await serve_all(listeners, drain, config.drain_pause_s, config.drain_s)

@@ -35,6 +35,19 @@ class Config:
         "GATEBEYZ_METRICS_LISTEN", default="", help="host:port of /metrics; empty = none"
     )
     log_level: str = setting("GATEBEYZ_LOG_LEVEL", default="INFO")
+    # Pages: where they listen, and the addresses that they and the invitations name.
+    panel_listen: str = setting("GATEBEYZ_PANEL_LISTEN", default="")
+    credits_panel_listen: str = setting("GATEBEYZ_CREDITS_PANEL_LISTEN", default="")
+    operator_listen: str = setting("GATEBEYZ_OPERATOR_LISTEN", default="")
+    brand: str = setting("GATEBEYZ_BRAND", default="GateBeyz")
+    contact: str = setting("GATEBEYZ_CONTACT", default="hello@gatebeyz.xyz")
+    api_url: str = setting("GATEBEYZ_API_URL", default="https://api.gatebeyz.xyz")
+    credits_url: str = setting("GATEBEYZ_CREDITS_URL", default="https://anthropic.gatebeyz.xyz")
+    panel_url: str = setting("GATEBEYZ_PANEL_URL", default="https://panel.gatebeyz.xyz")
+    credits_panel_url: str = setting(
+        "GATEBEYZ_CREDITS_PANEL_URL", default="https://credits.gatebeyz.xyz"
+    )
+    operator_url: str = setting("GATEBEYZ_OPERATOR_URL", default="https://operator.gatebeyz.xyz")
 
     @property
     def patience(self) -> Patience:

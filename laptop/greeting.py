@@ -27,9 +27,8 @@ def render_greeting(profile: Profile, key: str, elapsed_s: float) -> str:
     for title, command in examples():
         lines += [f"# {title}", command, ""]
     lines += [
-        f"Panel           {profile.url}/panel",
-        f"Documentation   {profile.url}/docs",
-        f"Claude Credits  {profile.credits_url}",
+        f"Documentation   {profile.site_urls['PANEL']}/docs",
+        f"Claude Credits  {profile.credits_url}, {profile.site_urls['CREDITS_PANEL']}/docs",
         f"Logs            {profile.data_dir / 'logs'}",
         "",
         "Ctrl-C stops everything.",

@@ -119,6 +119,7 @@ class Installation:
             "pid": os.getpid(),
             "url": self._profile.url,
             "credits_url": self._profile.credits_url,
+            "sites": dict(self._profile.site_urls),
             "targets": dict(self._profile.targets),
         }
         path = self._profile.data_dir / RUNNING_FILE

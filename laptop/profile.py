@@ -29,6 +29,9 @@ RUNNING_FILE: Final = "running.json"
 """In the data directory while an installation runs: where its processes listen."""
 
 DEFAULT_PORT: Final = 8080
+SITES: Final = ("PANEL", "CREDITS_PANEL", "OPERATOR")
+"""What serves pages, each on a port of its own; their settings are ``GATEBEYZ_NAME_…``."""
+
 DRAIN_S: Final = "5"
 """What running streams get at Ctrl-C, unless GATEBEYZ_DRAIN_S says otherwise."""
 
@@ -80,6 +83,7 @@ class Profile:
     catalog: Choice
     secret_files: Mapping[str, Path]
     targets: Mapping[str, str]
+    site_urls: Mapping[str, str]
     demo: Command | None
     services: tuple[Command, ...]
     edge: Command
@@ -122,11 +126,17 @@ def make_profile(environ: Mapping[str, str], folder: Path, redis_url: str) -> Pr
         "GATEBEYZ_DEMO_LISTEN": demo_listen,
         "GATEBEYZ_EDGE_LISTEN": f"{LOOPBACK}:{port}",
         "GATEBEYZ_CREDITS_LISTEN": f"{LOOPBACK}:{port + 1}",
+        "GATEBEYZ_API_URL": f"http://{LOOPBACK}:{port}",
+        "GATEBEYZ_CREDITS_URL": f"http://{LOOPBACK}:{port + 1}",
         "GATEBEYZ_DRAIN_S": environ.get("GATEBEYZ_DRAIN_S", DRAIN_S),
         "PYTHONUNBUFFERED": "1",
         # A fork is followed by an exec at once; gRPC would only complain of it on stderr.
         "GRPC_ENABLE_FORK_SUPPORT": "0",
     }
+    sites = _site_listens(environ, port)
+    for site, listen in sites.items():
+        settings[f"GATEBEYZ_{site}_LISTEN"] = listen
+        settings[f"GATEBEYZ_{site}_URL"] = f"http://{listen}"
     for service, listen in zip(SERVICES, listens, strict=True):
         settings[service.listen_variable] = listen
         settings[service.target_variable] = targets[service.name]
@@ -137,6 +147,7 @@ def make_profile(environ: Mapping[str, str], folder: Path, redis_url: str) -> Pr
         catalog=catalog,
         secret_files=secret_files,
         targets=targets,
+        site_urls={site: f"http://{listen}" for site, listen in sites.items()},
         demo=_demo_command(environment, demo_port) if catalog.uses_demo else None,
         services=tuple(_service_command(environment, service, targets) for service in SERVICES),
         edge=Command(
@@ -220,6 +231,16 @@ def _addresses(environ: Mapping[str, str]) -> list[str]:
         environ.get(variable) or f"{LOOPBACK}:{port}"
         for variable, port in zip(variables, ports, strict=True)
     ]
+
+
+def _site_listens(environ: Mapping[str, str], port: int) -> dict[str, str]:
+    """Where each site listens: as fixed, else on the next port after the products', if free."""
+    listens = {}
+    for place, site in enumerate(SITES):
+        wanted = port + 2 + place
+        chosen = wanted if wanted < _LAST_PORT and is_free(wanted) else pick_free_ports(1)[0]
+        listens[site] = environ.get(f"GATEBEYZ_{site}_LISTEN") or f"{LOOPBACK}:{chosen}"
+    return listens
 
 
 def _edge_port(environ: Mapping[str, str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -27,6 +28,12 @@ class Stack:
     key: str = ""
     output: list[str] = field(default_factory=list)
     ready_after_s: float = 0.0
+
+    def site(self, name: str) -> str:
+        """Where the pages of PANEL, CREDITS_PANEL or OPERATOR are."""
+        running = self.folder / ".gatebeyz" / "running.json"
+        sites: dict[str, str] = json.loads(running.read_text(encoding="utf-8"))["sites"]
+        return sites[name]
 
     def stop(self) -> None:
         """Ctrl-C, and everything is gone."""

@@ -1,0 +1,1 @@
+"""The documentation: pages in every language, examples that the tests run, an OpenAPI document."""
