@@ -111,7 +111,7 @@ class Installation:
     async def _issue_key(self) -> str:
         token = read_secret(self._environ, self._profile.secret_files, OPERATOR_TOKEN)
         async with open_operator(self._profile.targets["auth"], SecretText(token)) as client:
-            return await issue_key(client)
+            return await issue_key(client, self._profile.plan)
 
     def _write_running(self) -> None:
         """Tells the command line where this installation listens."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from gatebeyz.auth.v1 import auth_pb2
-from laptop.catalog import PLAN
 from laptop.operator_client import OperatorClient
 
 ACCOUNT_NAME: Final = "laptop"
@@ -14,9 +13,9 @@ KEPT_KEYS: Final = 5
 """Keys of earlier starts that keep working: a shell left open is not cut off."""
 
 
-async def issue_key(client: OperatorClient) -> str:
-    """A new key of the laptop's account, which is made the first time."""
-    account_id = await _find_account(client) or await _create_account(client)
+async def issue_key(client: OperatorClient, plan: str) -> str:
+    """A new key of the laptop's account, which is made the first time, on ``plan``."""
+    account_id = await _find_account(client) or await _create_account(client, plan)
     await _retire_keys(client, account_id)
     request = auth_pb2.CreateKeyRequest(account_id=account_id, label=KEY_LABEL)
     created = await client.call(client.keys.CreateKey, request)
@@ -30,9 +29,9 @@ async def _find_account(client: OperatorClient) -> str | None:
     return None
 
 
-async def _create_account(client: OperatorClient) -> str:
+async def _create_account(client: OperatorClient, plan: str) -> str:
     request = auth_pb2.CreateAccountRequest(
-        name=ACCOUNT_NAME, product=auth_pb2.PRODUCT_API, plan=PLAN
+        name=ACCOUNT_NAME, product=auth_pb2.PRODUCT_API, plan=plan
     )
     created = await client.call(client.accounts.CreateAccount, request)
     return str(created.account.account_id)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from laptop.address import LOOPBACK, is_free, pick_free_ports
-from laptop.catalog import Choice, choose_catalog
+from laptop.catalog import PLAN, Choice, choose_catalog
 from laptop.child import Command
 from laptop.probe import grpc_probe, http_probe
 from laptop.secret_file import (
@@ -21,7 +21,7 @@ from laptop.secret_file import (
     SEAL_KEYS,
     keep_secrets,
 )
-from runtime.catalog import load_catalog
+from runtime.catalog import Catalog, load_catalog
 from runtime.config import ConfigError
 
 DATA_DIR: Final = ".gatebeyz"
@@ -81,6 +81,7 @@ class Profile:
     data_dir: Path
     port: int
     catalog: Choice
+    plan: str
     secret_files: Mapping[str, Path]
     targets: Mapping[str, str]
     site_urls: Mapping[str, str]
@@ -115,7 +116,7 @@ def make_profile(environ: Mapping[str, str], folder: Path, redis_url: str) -> Pr
     path = catalog.path or data_dir / "catalog.yaml"
     if catalog.path is None:
         path.write_text(catalog.text, encoding="utf-8")
-    _check_catalog(path, environ)
+    plans = _read_catalog(path, environ).plans
     targets = {
         service.name: environ.get(service.target_variable, listen)
         for service, listen in zip(SERVICES, listens, strict=True)
@@ -145,6 +146,8 @@ def make_profile(environ: Mapping[str, str], folder: Path, redis_url: str) -> Pr
         data_dir=data_dir,
         port=port,
         catalog=catalog,
+        # An operator's own catalog need not have ours; an account without a plan may do all.
+        plan=PLAN if PLAN in plans else "",
         secret_files=secret_files,
         targets=targets,
         site_urls={site: f"http://{listen}" for site, listen in sites.items()},
@@ -159,10 +162,10 @@ def make_profile(environ: Mapping[str, str], folder: Path, redis_url: str) -> Pr
     )
 
 
-def _check_catalog(path: Path, environ: Mapping[str, str]) -> None:
+def _read_catalog(path: Path, environ: Mapping[str, str]) -> Catalog:
     """PlanError with every fault: told here once, not by each process in a log of its own."""
     try:
-        load_catalog(path.read_text(encoding="utf-8"), environ)
+        return load_catalog(path.read_text(encoding="utf-8"), environ)
     except ConfigError as error:
         faults = "\n".join(f"  {fault}" for fault in error.faults)
         raise PlanError(f"{path} is not valid:\n{faults}") from None

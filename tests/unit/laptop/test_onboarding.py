@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gatebeyz.auth.v1 import auth_pb2
+from laptop.catalog import PLAN
 from laptop.onboarding import KEPT_KEYS, KEY_LABEL, issue_key
 from laptop.operator_client import OperatorClient
 from runtime.config import SecretText
@@ -71,7 +72,7 @@ def make_client(*names: str) -> OperatorClient:
 async def test_the_account_is_made_once() -> None:
     client = make_client()
 
-    first, second = await issue_key(client), await issue_key(client)
+    first, second = await issue_key(client, PLAN), await issue_key(client, PLAN)
 
     assert [account.name for account in client.accounts.accounts] == ["laptop"]
     assert first != second
@@ -80,7 +81,7 @@ async def test_the_account_is_made_once() -> None:
 async def test_the_account_is_found_on_a_later_page() -> None:
     client = make_client("a", "b", "c", "laptop")
 
-    await issue_key(client)
+    await issue_key(client, PLAN)
 
     assert client.keys.keys[0].account_id == "acc_3"
 
@@ -88,7 +89,7 @@ async def test_the_account_is_found_on_a_later_page() -> None:
 async def test_keys_of_many_starts_do_not_pile_up() -> None:
     client = make_client()
     for _ in range(KEPT_KEYS + 3):
-        await issue_key(client)
+        await issue_key(client, PLAN)
 
     states = [key.state for key in client.keys.keys]
     assert states == ["revoked"] * 3 + ["active"] * KEPT_KEYS
@@ -101,7 +102,7 @@ async def test_other_keys_are_left_alone() -> None:
         for n in range(9)
     ]
 
-    await issue_key(client)
+    await issue_key(client, PLAN)
 
     assert {key.state for key in client.keys.keys} == {"active"}
     assert client.keys.keys[-1].label == KEY_LABEL
@@ -110,6 +111,6 @@ async def test_other_keys_are_left_alone() -> None:
 async def test_calls_carry_the_operators_credential() -> None:
     client = make_client()
 
-    await issue_key(client)
+    await issue_key(client, PLAN)
 
     assert client.keys.metadata == (("authorization", "Bearer the-operator"),)
