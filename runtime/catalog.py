@@ -16,7 +16,7 @@
         routes: [{upstream: anthropic, model: claude-sonnet-4-5-20250929}]   # tried in order
         context_window: 200000
         max_output: 64000                  # else what is known of the first route's model
-        prices: {input: 3000000, output: 15000000}   # micro-dollars per million tokens
+        prices: {input: 3000000, output: 15000000}   # see runtime.prices
         capabilities: {prefill: false}     # overrides those, and its upstreams' overrides
     plans:
       - name: pro
@@ -24,6 +24,11 @@
         thinking: true
         limits: {requests_per_minute: 60}
         monthly_tokens: 50000000           # of every kind, in and out; 0 = no quota
+    packs:                                 # of the credits product, bought once
+      - name: starter
+        credit: 5000000                    # micro-dollars
+        valid_days: 365                    # 0 = does not expire
+        prices: [{model: claude-sonnet-4-5, input: 4000000, output: 20000000}]   # its own
 
 A catalog is a value: reading it dials nothing. Base URLs follow the vendors' conventions: that of
 an anthropic_messages upstream stands without ``/v1``, those of the OpenAI dialects with it.
@@ -42,6 +47,7 @@ from typing import Any, Final, TypeVar
 from dialects.capabilities import Capabilities, capabilities_of
 from runtime.base_url import check_base_url
 from runtime.config import SecretText
+from runtime.prices import PRICE_KEYS, Prices, read_price_entry, read_prices
 from runtime.yaml_text import Block, Text
 
 DIALECT_NAMES: Final = ("anthropic_messages", "openai_chat", "openai_responses")
@@ -78,17 +84,6 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
-    """Micro-dollars per million tokens of each kind."""
-
-    input: int = 0
-    output: int = 0
-    cache_read: int = 0
-    cache_write_5m: int = 0
-    cache_write_1h: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Model:
     """A model as the public sees it; ``capabilities`` overrides what is known of its family."""
 
@@ -97,7 +92,7 @@ class Model:
     routes: tuple[Route, ...]
     context_window: int = 200_000
     max_output: int = 32_000
-    prices: Prices = Prices()
+    prices: Prices | None = None  # a wallet cannot pay for what has none
     capabilities: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -127,12 +122,31 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Pack:
+    """A purchase of credit, in micro-dollars; ``prices`` by model replace the models' own."""
+
+    name: str
+    credit: int
+    valid_days: int = 365
+    prices: Mapping[str, Prices] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
     """The whole offer; every mapping keeps the order of the file."""
 
     upstreams: Mapping[str, Upstream] = field(default_factory=dict)
     models: Mapping[str, Model] = field(default_factory=dict)
     plans: Mapping[str, Plan] = field(default_factory=dict)
+    packs: Mapping[str, Pack] = field(default_factory=dict)
+
+    def prices(self, model_id: str, pack_name: str = "") -> Prices | None:
+        """What a model costs an account whose wallet is priced by a pack; None of no model."""
+        pack = self.packs.get(pack_name)
+        if pack is not None and model_id in pack.prices:
+            return pack.prices[model_id]
+        model = self.models.get(model_id)
+        return None if model is None else model.prices
 
     def model(self, model_id: str) -> Model | None:
         """The model of that public id, if there is one."""
@@ -161,13 +175,17 @@ class Catalog:
 
 
 def build_catalog(
-    upstreams: Iterable[Upstream], models: Iterable[Model], plans: Iterable[Plan]
+    upstreams: Iterable[Upstream],
+    models: Iterable[Model],
+    plans: Iterable[Plan],
+    packs: Iterable[Pack] = (),
 ) -> Catalog:
     """A catalog whose mappings cannot be changed."""
     return Catalog(
         upstreams=MappingProxyType({upstream.name: upstream for upstream in upstreams}),
         models=MappingProxyType({model.id: model for model in models}),
         plans=MappingProxyType({plan.name: plan for plan in plans}),
+        packs=MappingProxyType({pack.name: pack for pack in packs}),
     )
 
 
@@ -178,7 +196,8 @@ def load_catalog(text: str, environ: Mapping[str, str] | None) -> Catalog:
     for the processes that must not hold an upstream's secret.
     """
     source = Text(text)
-    root = source.root("the catalog", {"upstreams", "models", "plans"}, {"upstreams", "models"})
+    known = {"upstreams", "models", "plans", "packs"}
+    root = source.root("the catalog", known, {"upstreams", "models"})
     upstreams: dict[str, Upstream] = {}
     for block in root.blocks("upstreams", "an upstream", _UPSTREAM, _UPSTREAM_REQUIRED, least=1):
         upstream = _read_upstream(block, environ)
@@ -191,8 +210,12 @@ def load_catalog(text: str, environ: Mapping[str, str] | None) -> Catalog:
     for block in root.blocks("plans", "a plan", _PLAN, {"name"}):
         plan = _read_plan(block)
         _take(plans, plan.name, plan, block)
+    packs: dict[str, Pack] = {}
+    for block in root.blocks("packs", "a pack", _PACK, {"name", "credit"}):
+        pack = _read_pack(block, models)
+        _take(packs, pack.name, pack, block)
     source.check()
-    return build_catalog(upstreams.values(), models.values(), plans.values())
+    return build_catalog(upstreams.values(), models.values(), plans.values(), packs.values())
 
 
 T = TypeVar("T")
@@ -205,6 +228,7 @@ _MODEL: Final = {
     "id", "display_name", "routes", "context_window", "max_output", "prices", "capabilities",
 }  # fmt: skip
 _PLAN: Final = {"name", "product", "models", "thinking", "limits", "monthly_tokens"}
+_PACK: Final = {"name", "credit", "valid_days", "prices"}
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _MODEL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
@@ -294,7 +318,7 @@ def _read_model(block: Block, upstreams: Mapping[str, Upstream]) -> Model:
         routes=tuple(dict.fromkeys(routes)),
         context_window=block.count("context_window", 200_000, least=1),
         max_output=most,
-        prices=block.counts("prices", Prices),
+        prices=read_prices(block),
         capabilities=overrides,
     )
 
@@ -323,4 +347,19 @@ def _read_plan(block: Block) -> Plan:
         thinking=block.flag("thinking", default=True),
         limits=block.counts("limits", PlanLimits),
         monthly_tokens=block.count("monthly_tokens"),
+    )
+
+
+def _read_pack(block: Block, models: Mapping[str, Model]) -> Pack:
+    prices: dict[str, Prices] = {}
+    for entry in block.blocks("prices", "a price", {*PRICE_KEYS, "model"}, {"model"}):
+        model_id = entry.word("model")
+        if model_id and model_id not in models:
+            entry.fault("model", f"{model_id!r} is not among the models")
+        prices[model_id] = read_price_entry(entry)
+    return Pack(
+        name=block.name("name", _NAME),
+        credit=block.count("credit", 1, least=1),
+        valid_days=block.count("valid_days", 365),
+        prices=MappingProxyType(prices),
     )

@@ -6,6 +6,7 @@ A text with faults never replaces a catalog that works: the old one stays and th
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -68,3 +69,11 @@ class CatalogFile:
             raise ConfigError([f"{self._path.name} cannot be read: {error.strerror}"]) from None
         except ValueError:
             raise ConfigError([f"{self._path.name} is not UTF-8 text"]) from None
+
+
+def open_catalog(path: Path, environ: Mapping[str, str] | None) -> CatalogFile:
+    """The catalog of a process at its start; exits with every fault where it cannot be used."""
+    try:
+        return CatalogFile(path, environ)
+    except ConfigError as error:
+        sys.exit(f"configuration: {error}")

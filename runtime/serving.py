@@ -52,6 +52,15 @@ class Process:
     interceptors: Sequence[grpc.aio.ServerInterceptor] = field(default_factory=tuple)
 
 
+def list_services(*protos: Any) -> list[str]:
+    """The full names of every service of these proto modules."""
+    return [
+        service.full_name
+        for proto in protos
+        for service in proto.DESCRIPTOR.services_by_name.values()
+    ]
+
+
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a process's main on uvloop."""
     uvloop.run(main())

@@ -26,6 +26,11 @@ class AuthConfig:
     catalog: Path = setting("GATEBEYZ_CATALOG", help="the YAML of upstreams, models and plans")
     listen: str = setting("GATEBEYZ_AUTH_LISTEN", default="127.0.0.1:7401")
     redis_url: str = setting("REDIS_URL", default="redis://127.0.0.1:6379/0")
+    store_replicas: int = setting(
+        "GATEBEYZ_STORE_REPLICAS",
+        default=0,
+        help="how many replicas must have a grant of credit before it is acknowledged",
+    )
     store_grace_s: float = setting(
         "GATEBEYZ_STORE_GRACE_S",
         default=30.0,

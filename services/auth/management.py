@@ -34,8 +34,9 @@ from services.auth.request import (
 from services.auth.store import Store
 
 # Operators prove themselves with their own token, which these services check.
-OPERATOR_SERVICES: Final = tuple(
-    f"/gatebeyz.auth.v1.{name}/" for name in ("KeyService", "AccountService", "AuditService")
+OPERATOR_SERVICES: Final = (
+    *(f"/gatebeyz.auth.v1.{name}/" for name in ("KeyService", "AccountService", "AuditService")),
+    "/gatebeyz.ledger.v1.CreditService/",
 )
 # Two operators at once: the second reads again and applies its own change to what it finds.
 ATTEMPTS: Final = 5

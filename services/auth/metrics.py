@@ -9,7 +9,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge
 
 from services.auth.lease import LeaseRegistry
-from services.auth.settlement import Settlement
+from services.auth.ledger.settlement import Settlement
 
 SETTLED: Final = Counter("gatebeyz_auth_settlements_total", "Settlements recorded for good")
 SETTLEMENT_AGE: Final = Gauge(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import re
+import sys
 from typing import Final
 
 import grpc.aio
@@ -65,3 +66,11 @@ class OperatorGate:
 
 def _equal(given: bytes, expected: bytes) -> bool:
     return hmac.compare_digest(given, expected)
+
+
+def open_gate(tokens: SecretText) -> OperatorGate:
+    """The gate of a process at its start; exits where the tokens cannot be used."""
+    try:
+        return OperatorGate(tokens)
+    except ValueError as error:
+        sys.exit(f"configuration: {error}")

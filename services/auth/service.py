@@ -9,10 +9,9 @@ import grpc.aio
 
 from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
 from runtime.faults import Reason, ServiceFault
-from services.auth import metrics, wire
+from services.auth import wire
 from services.auth.lease import Credentials, LeaseRegistry
 from services.auth.revocation import ChangeLog
-from services.auth.settlement import check_recordable
 from services.auth.store import Store
 
 DIGEST_LENGTH: Final = 32
@@ -52,16 +51,6 @@ class AuthService(auth_pb2_grpc.AuthServiceServicer):
     ) -> auth_pb2.ReleaseResponse:
         await self._leases.release(request.lease_id, wire.parse_limits(request.unused))
         return auth_pb2.ReleaseResponse()
-
-    async def Settle(  # noqa: N802
-        self, request: auth_pb2.SettleRequest, context: grpc.aio.ServicerContext
-    ) -> auth_pb2.SettleResponse:
-        settlements = [wire.parse_settlement(message) for message in request.settlements]
-        for settlement in settlements:
-            check_recordable(settlement)
-        recorded = await self._store.settle(settlements)
-        metrics.observe_settled(settlements, recorded)
-        return auth_pb2.SettleResponse(recorded=recorded)
 
     async def WatchRevocations(  # noqa: N802
         self, request: auth_pb2.WatchRevocationsRequest, context: grpc.aio.ServicerContext

@@ -7,7 +7,6 @@ from typing import Final
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gatebeyz.auth.v1 import auth_pb2
-from gatebeyz.inference.v1 import inference_pb2
 from runtime.faults import Reason, ServiceFault
 from services.auth.account import Account, AccountState, Limits, ModelOverride, Product
 from services.auth.audit import AuditEntry
@@ -15,7 +14,6 @@ from services.auth.key import Key
 from services.auth.lease import Granted, LeaseEvent, PolicyChanged, Renewed
 from services.auth.policy import ModelAccess, Policy
 from services.auth.revocation import Change, ChangeKind
-from services.auth.settlement import Certainty, Settlement
 from services.auth.share import Draw, Shares
 
 _PRODUCTS: Final = {
@@ -203,33 +201,6 @@ def render_key(key: Key, now: float) -> auth_pb2.Key:
         expires_at=render_moment(key.expires_at),
         last_used_at=render_moment(key.last_used_at),
     )
-
-
-def parse_settlement(message: auth_pb2.Settlement) -> Settlement:
-    """One settlement."""
-    usage = message.usage
-    return Settlement(
-        request_id=message.request_id,
-        account_id=message.account_id,
-        key_id=message.key_id,
-        model=message.model,
-        upstream=message.upstream,
-        upstream_model=message.upstream_model,
-        end=inference_pb2.End.Name(message.end) if message.end in _ENDS else "END_UNSPECIFIED",
-        certainty=Certainty.ESTIMATED if usage.estimated else Certainty.EXACT,
-        started_ms=message.started_at.ToMilliseconds(),
-        total_ms=message.total_ms,
-        attempts=message.attempts,
-        input_tokens=usage.input_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        cache_write_5m_tokens=usage.cache_write_5m_tokens,
-        cache_write_1h_tokens=usage.cache_write_1h_tokens,
-        output_tokens=usage.output_tokens,
-        reasoning_tokens=usage.reasoning_tokens,
-    )
-
-
-_ENDS: Final = frozenset(inference_pb2.End.values())
 
 
 def render_watch(change: Change | None, sequence: str) -> auth_pb2.WatchRevocationsResponse:

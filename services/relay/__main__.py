@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 
 import grpc.aio
@@ -11,10 +10,11 @@ import grpc.aio
 from dialects.registry import DIALECTS
 from gatebeyz.auth.v1 import auth_pb2_grpc
 from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
+from gatebeyz.ledger.v1 import ledger_pb2_grpc
 from runtime import logs
-from runtime.catalog_file import CatalogFile
+from runtime.catalog_file import CatalogFile, open_catalog
 from runtime.channels import open_channel
-from runtime.config import ConfigError, main_config
+from runtime.config import main_config
 from runtime.grants import Signer, parse_keys
 from runtime.serving import Process, run, serve
 from services.relay import metrics
@@ -31,7 +31,8 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
     """Compose the process and serve until told to stop."""
     channel = open_channel(config.auth_target, config.service_token)
     auth = auth_pb2_grpc.AuthServiceStub(channel)
-    dialer, registry, outbox = Dialer(), Registry(), Outbox(sender(auth))
+    ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
+    dialer, registry, outbox = Dialer(), Registry(), Outbox(sender(ledger))
     watch = RevocationWatch(auth, registry, now=time.monotonic, on_return=outbox.replay)
     metrics.watch_process(registry, watch, outbox)
     signer = Signer(parse_keys(config.grant_keys.reveal()))
@@ -69,8 +70,5 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
 if __name__ == "__main__":
     settings = main_config(RelayConfig)
     logs.configure("relay", settings.log_level)
-    try:
-        opened = CatalogFile(settings.catalog, os.environ)
-    except ConfigError as error:
-        sys.exit(f"configuration: {error}")
+    opened = open_catalog(settings.catalog, os.environ)
     run(lambda: main(settings, opened))

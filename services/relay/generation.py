@@ -13,8 +13,8 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from dialects.usage import Usage
-from gatebeyz.auth.v1 import auth_pb2
 from gatebeyz.inference.v1 import inference_pb2
+from gatebeyz.ledger.v1 import ledger_pb2
 from runtime.catalog import Catalog, Route
 from runtime.faults import ServiceFault
 from runtime.logs import get_logger
@@ -172,9 +172,9 @@ class Generation:
             ],
         )
 
-    def _settlement(self) -> auth_pb2.Settlement:
+    def _settlement(self) -> ledger_pb2.Settlement:
         order, route = self._order, self._route or self._opening or self._attempts[-1].route
-        settlement = auth_pb2.Settlement(
+        settlement = ledger_pb2.Settlement(
             request_id=order.request.request_id,
             account_id=order.grant.account_id,
             key_id=order.grant.key_id,
@@ -185,6 +185,7 @@ class Generation:
             end=self._end,
             total_ms=self._elapsed_ms(),
             attempts=len(self._attempts),
+            prepaid=order.grant.prepaid,
         )
         settlement.started_at.FromMilliseconds(int(self._started_at * 1000))
         return settlement

@@ -16,7 +16,7 @@ from typing import Final
 import grpc
 import grpc.aio
 
-from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
+from gatebeyz.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 from runtime.logs import get_logger
 
 BATCH_SIZE: Final = 64
@@ -26,7 +26,7 @@ BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 MAX_WAITING: Final = 200_000
 REMEMBERED: Final = 10_000
 
-Send = Callable[[Sequence[auth_pb2.Settlement]], Awaitable[None]]
+Send = Callable[[Sequence[ledger_pb2.Settlement]], Awaitable[None]]
 
 # Sending such a batch again would fail again: its items are tried one by one.
 _REFUSED: Final = frozenset(
@@ -34,11 +34,11 @@ _REFUSED: Final = frozenset(
 )
 
 
-def sender(stub: auth_pb2_grpc.AuthServiceStub) -> Send:
-    """Settlements by AuthService.Settle."""
+def sender(stub: ledger_pb2_grpc.LedgerServiceStub) -> Send:
+    """Settlements by LedgerService.Settle."""
 
-    async def send(batch: Sequence[auth_pb2.Settlement]) -> None:
-        await stub.Settle(auth_pb2.SettleRequest(settlements=batch), timeout=SEND_S)
+    async def send(batch: Sequence[ledger_pb2.Settlement]) -> None:
+        await stub.Settle(ledger_pb2.SettleRequest(settlements=batch), timeout=SEND_S)
 
     return send
 
@@ -48,8 +48,8 @@ class Outbox:
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._waiting: deque[auth_pb2.Settlement] = deque()
-        self._sent: deque[auth_pb2.Settlement] = deque(maxlen=REMEMBERED)
+        self._waiting: deque[ledger_pb2.Settlement] = deque()
+        self._sent: deque[ledger_pb2.Settlement] = deque(maxlen=REMEMBERED)
         self._in_flight = 0
         self._taken_at: float | None = None  # monotonic; when the batch in flight was taken
         self._filled = asyncio.Event()
@@ -65,7 +65,7 @@ class Outbox:
         taken_at = self._taken_at
         return 0.0 if taken_at is None else time.monotonic() - taken_at
 
-    def put(self, settlement: auth_pb2.Settlement) -> None:
+    def put(self, settlement: ledger_pb2.Settlement) -> None:
         """Take a settlement; never waits."""
         if len(self._waiting) >= MAX_WAITING:
             lost = self._waiting.popleft()
@@ -109,7 +109,7 @@ class Outbox:
         if len(self._waiting) >= BATCH_SIZE:
             self._full_batch.set()
 
-    def _take(self) -> list[auth_pb2.Settlement]:
+    def _take(self) -> list[ledger_pb2.Settlement]:
         size = min(BATCH_SIZE, len(self._waiting))
         batch = [self._waiting.popleft() for _ in range(size)]
         self._in_flight = size
@@ -123,7 +123,7 @@ class Outbox:
             self._filled.clear()
             self._emptied.set()
 
-    async def _deliver(self, batch: list[auth_pb2.Settlement]) -> None:
+    async def _deliver(self, batch: list[ledger_pb2.Settlement]) -> None:
         """Send a batch until it is acknowledged."""
         failures = 0
         while batch:
@@ -146,7 +146,7 @@ class Outbox:
         self._in_flight = 0
         self._taken_at = None
 
-    def _split(self, batch: list[auth_pb2.Settlement]) -> list[auth_pb2.Settlement]:
+    def _split(self, batch: list[ledger_pb2.Settlement]) -> list[ledger_pb2.Settlement]:
         """Half of a refused batch, the rest put back; a single one that is refused is given up."""
         if len(batch) == 1:
             get_logger().error("settlement refused", request_id=batch[0].request_id)

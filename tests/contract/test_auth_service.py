@@ -8,7 +8,6 @@ import pytest
 
 from admission.credential import looks_valid, mask
 from gatebeyz.auth.v1 import auth_pb2
-from gatebeyz.inference.v1 import inference_pb2
 from runtime.faults import Reason
 from tests.contract.auth_replica import (
     METADATA,
@@ -94,44 +93,3 @@ async def test_a_revocation_reaches_leases_and_watchers_of_every_replica(redis_u
         assert await resumed.read() == heard
         resumed.cancel()
         assert (await refused(open_lease(one, created.secret))).reason is Reason.KEY_REVOKED
-
-
-def settlement(request_id: str, output: int = 10, **fields: object) -> auth_pb2.Settlement:
-    estimated = bool(fields.pop("estimated", False))
-    message = auth_pb2.Settlement(
-        request_id=request_id,
-        account_id="acc_1",
-        key_id="key_1",
-        model="claude-x",
-        upstream="demo",
-        upstream_model="claude-x",
-        usage=inference_pb2.Usage(input_tokens=5, output_tokens=output, estimated=estimated),
-        end=inference_pb2.END_COMPLETE,
-        total_ms=12,
-        attempts=1,
-    )
-    message.started_at.FromMilliseconds(1_700_000_000_000)
-    return message
-
-
-async def settle(replica: Replica, *settlements: auth_pb2.Settlement) -> int:
-    answer = await replica.auth.Settle(auth_pb2.SettleRequest(settlements=settlements))
-    return answer.recorded
-
-
-async def test_a_settlement_counts_once(replica: Replica) -> None:
-    assert await settle(replica, settlement("r1"), settlement("r2"), settlement("r1")) == 2
-    assert await settle(replica, settlement("r1"), settlement("r3")) == 1
-    usage = await replica.store.read_usage("acc_1", "20231114")
-    assert usage["requests"] == 3
-    assert usage["output_tokens"] == usage["model/claude-x/output_tokens"] == 30
-    assert usage["key/key_1/input_tokens"] == 15
-
-
-async def test_an_exact_settlement_replaces_an_estimate_in_any_order(replica: Replica) -> None:
-    guess, exact = settlement("r1", 99, estimated=True), settlement("r1", 10)
-    assert await settle(replica, guess) == 1
-    assert await settle(replica, exact) == 0
-    assert await settle(replica, guess) == 0
-    usage = await replica.store.read_usage("acc_1", "20231114")
-    assert (usage["requests"], usage["output_tokens"]) == (1, 10)

@@ -18,6 +18,7 @@ from dialects.anthropic_messages.tap import MessagesTap
 from dialects.usage import Usage
 from gatebeyz.auth.v1 import auth_pb2
 from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
+from gatebeyz.ledger.v1 import ledger_pb2
 from runtime.catalog import Catalog, Model, Route, Upstream, build_catalog
 from runtime.channels import SERVER_OPTIONS, open_channel
 from runtime.config import SecretText
@@ -75,7 +76,7 @@ class Bench:
     watch: RevocationWatch
     signer: Signer
     outbox: Outbox
-    settled: asyncio.Queue[auth_pb2.Settlement]
+    settled: asyncio.Queue[ledger_pb2.Settlement]
 
     def request(self, body: bytes = BODY, **fields: Any) -> inference_pb2.GenerateRequest:
         grant = fields.pop("grant", make_grant())
@@ -98,7 +99,7 @@ class Bench:
             await self.generate(body, **fields)
         return fault_of(caught.value)
 
-    async def wait_settled(self) -> auth_pb2.Settlement:
+    async def wait_settled(self) -> ledger_pb2.Settlement:
         return await asyncio.wait_for(self.settled.get(), 2)
 
 
@@ -134,7 +135,7 @@ def make_catalog(*urls: str, **abilities: bool) -> Catalog:
 
 @contextlib.asynccontextmanager
 async def serving(catalog: Catalog, timeouts: Timeouts = TIMEOUTS) -> AsyncIterator[Bench]:
-    settled: asyncio.Queue[auth_pb2.Settlement] = asyncio.Queue()
+    settled: asyncio.Queue[ledger_pb2.Settlement] = asyncio.Queue()
 
     async def send(batch: Any) -> None:
         for settlement in batch:

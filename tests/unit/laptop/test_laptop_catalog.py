@@ -38,7 +38,9 @@ def test_the_demo_upstream_where_nothing_is_set(tmp_path: Path, credential: Path
 def test_prices_of_the_cache_follow_the_input(tmp_path: Path, credential: Path) -> None:
     prices = load(tmp_path, credential, {}).models["claude-sonnet-4-5"].prices
 
-    assert (prices.input, prices.cache_write_5m, prices.cache_write_1h, prices.cache_read) == (
+    assert prices is not None
+    rates = prices.rates
+    assert (rates.input, rates.cache_write_5m, rates.cache_write_1h, rates.cache_read) == (
         3_000_000,
         3_750_000,
         6_000_000,

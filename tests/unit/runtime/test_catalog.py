@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from runtime.catalog import Catalog, PlanLimits, Prices, Route, load_catalog
+from runtime.catalog import Catalog, PlanLimits, Route, load_catalog
 from runtime.catalog_file import CatalogFile
 from runtime.config import ConfigError, SecretText
+from runtime.prices import Prices, Rates
 
 GOOD = """\
 upstreams:
@@ -61,7 +62,7 @@ def test_what_a_good_text_gives() -> None:
     model = catalog.model("claude-x")
     assert model is not None
     assert (model.display_name, model.context_window) == ("Claude X", 1_000_000)
-    assert model.prices == Prices(input=3_000_000, output=15_000_000)
+    assert model.prices == Prices(Rates(input=3_000_000, output=15_000_000))
     assert model.capabilities == {
         "prefill": True,
         "thinking": frozenset({"adaptive"}),
@@ -133,7 +134,7 @@ plans: nothing
 """
     found = faults_of(text)
     assert [int(fault.split(":")[0].removeprefix("line ")) for fault in found] == [
-        2, 3, 4, 5, 9, 10, 12, 13, 15, 15, 17, 18, 19, 20, 20, 21, 21, 22,
+        2, 3, 4, 5, 9, 10, 12, 13, 15, 15, 17, 18, 19, 20, 20, 20, 21, 21, 22,
     ]  # fmt: skip
     joined = "\n".join(found)
     for words in (

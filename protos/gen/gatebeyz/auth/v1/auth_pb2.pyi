@@ -1,6 +1,5 @@
 import datetime
 
-from gatebeyz.inference.v1 import inference_pb2 as _inference_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -179,44 +178,6 @@ class ReleaseRequest(_message.Message):
 class ReleaseResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
-
-class SettleRequest(_message.Message):
-    __slots__ = ("settlements",)
-    SETTLEMENTS_FIELD_NUMBER: _ClassVar[int]
-    settlements: _containers.RepeatedCompositeFieldContainer[Settlement]
-    def __init__(self, settlements: _Optional[_Iterable[_Union[Settlement, _Mapping]]] = ...) -> None: ...
-
-class Settlement(_message.Message):
-    __slots__ = ("request_id", "account_id", "key_id", "model", "upstream", "upstream_model", "usage", "end", "started_at", "total_ms", "attempts")
-    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
-    ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
-    KEY_ID_FIELD_NUMBER: _ClassVar[int]
-    MODEL_FIELD_NUMBER: _ClassVar[int]
-    UPSTREAM_FIELD_NUMBER: _ClassVar[int]
-    UPSTREAM_MODEL_FIELD_NUMBER: _ClassVar[int]
-    USAGE_FIELD_NUMBER: _ClassVar[int]
-    END_FIELD_NUMBER: _ClassVar[int]
-    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
-    TOTAL_MS_FIELD_NUMBER: _ClassVar[int]
-    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
-    request_id: str
-    account_id: str
-    key_id: str
-    model: str
-    upstream: str
-    upstream_model: str
-    usage: _inference_pb2.Usage
-    end: _inference_pb2.End
-    started_at: _timestamp_pb2.Timestamp
-    total_ms: int
-    attempts: int
-    def __init__(self, request_id: _Optional[str] = ..., account_id: _Optional[str] = ..., key_id: _Optional[str] = ..., model: _Optional[str] = ..., upstream: _Optional[str] = ..., upstream_model: _Optional[str] = ..., usage: _Optional[_Union[_inference_pb2.Usage, _Mapping]] = ..., end: _Optional[_Union[_inference_pb2.End, str]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., total_ms: _Optional[int] = ..., attempts: _Optional[int] = ...) -> None: ...
-
-class SettleResponse(_message.Message):
-    __slots__ = ("recorded",)
-    RECORDED_FIELD_NUMBER: _ClassVar[int]
-    recorded: int
-    def __init__(self, recorded: _Optional[int] = ...) -> None: ...
 
 class WatchRevocationsRequest(_message.Message):
     __slots__ = ("after",)

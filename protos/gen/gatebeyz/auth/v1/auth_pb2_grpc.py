@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class AuthServiceStub:
-    """AuthService is the holder's side: identity and policy by lease, limits by share, money by
-    hold, usage by settlement. Callers prove themselves with the service token.
+    """AuthService is the holder's side: identity and policy by lease, limits by share. Money is the
+    ledger's (gatebeyz.ledger.v1). Callers prove themselves with the service token.
     """
 
     def __init__(self, channel):
@@ -51,11 +51,6 @@ class AuthServiceStub:
                 request_serializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ReleaseRequest.SerializeToString,
                 response_deserializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ReleaseResponse.FromString,
                 _registered_method=True)
-        self.Settle = channel.unary_unary(
-                '/gatebeyz.auth.v1.AuthService/Settle',
-                request_serializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.SettleRequest.SerializeToString,
-                response_deserializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.SettleResponse.FromString,
-                _registered_method=True)
         self.WatchRevocations = channel.unary_stream(
                 '/gatebeyz.auth.v1.AuthService/WatchRevocations',
                 request_serializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.WatchRevocationsRequest.SerializeToString,
@@ -64,8 +59,8 @@ class AuthServiceStub:
 
 
 class AuthServiceServicer:
-    """AuthService is the holder's side: identity and policy by lease, limits by share, money by
-    hold, usage by settlement. Callers prove themselves with the service token.
+    """AuthService is the holder's side: identity and policy by lease, limits by share. Money is the
+    ledger's (gatebeyz.ledger.v1). Callers prove themselves with the service token.
     """
 
     def Lease(self, request, context):
@@ -89,13 +84,6 @@ class AuthServiceServicer:
 
     def Release(self, request, context):
         """Release gives unused shares and slots back.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def Settle(self, request, context):
-        """Settle records what requests used: batched, idempotent by request id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -126,11 +114,6 @@ def add_AuthServiceServicer_to_server(servicer, server):
                     request_deserializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ReleaseRequest.FromString,
                     response_serializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ReleaseResponse.SerializeToString,
             ),
-            'Settle': grpc.unary_unary_rpc_method_handler(
-                    servicer.Settle,
-                    request_deserializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.SettleRequest.FromString,
-                    response_serializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.SettleResponse.SerializeToString,
-            ),
             'WatchRevocations': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchRevocations,
                     request_deserializer=gatebeyz_dot_auth_dot_v1_dot_auth__pb2.WatchRevocationsRequest.FromString,
@@ -145,8 +128,8 @@ def add_AuthServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuthService:
-    """AuthService is the holder's side: identity and policy by lease, limits by share, money by
-    hold, usage by settlement. Callers prove themselves with the service token.
+    """AuthService is the holder's side: identity and policy by lease, limits by share. Money is the
+    ledger's (gatebeyz.ledger.v1). Callers prove themselves with the service token.
     """
 
     @staticmethod
@@ -220,33 +203,6 @@ class AuthService:
             '/gatebeyz.auth.v1.AuthService/Release',
             gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ReleaseRequest.SerializeToString,
             gatebeyz_dot_auth_dot_v1_dot_auth__pb2.ReleaseResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def Settle(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/gatebeyz.auth.v1.AuthService/Settle',
-            gatebeyz_dot_auth_dot_v1_dot_auth__pb2.SettleRequest.SerializeToString,
-            gatebeyz_dot_auth_dot_v1_dot_auth__pb2.SettleResponse.FromString,
             options,
             channel_credentials,
             insecure,

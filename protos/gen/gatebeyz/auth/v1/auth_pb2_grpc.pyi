@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuthServiceStub:
-    """AuthService is the holder's side: identity and policy by lease, limits by share, money by
-    hold, usage by settlement. Callers prove themselves with the service token.
+    """AuthService is the holder's side: identity and policy by lease, limits by share. Money is the
+    ledger's (gatebeyz.ledger.v1). Callers prove themselves with the service token.
     """
 
     @_typing.overload
@@ -48,15 +48,13 @@ class AuthServiceStub:
     """
     Release: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ReleaseRequest, _auth_pb2.ReleaseResponse]
     """Release gives unused shares and slots back."""
-    Settle: _grpc.UnaryUnaryMultiCallable[_auth_pb2.SettleRequest, _auth_pb2.SettleResponse]
-    """Settle records what requests used: batched, idempotent by request id."""
     WatchRevocations: _grpc.UnaryStreamMultiCallable[_auth_pb2.WatchRevocationsRequest, _auth_pb2.WatchRevocationsResponse]
     """WatchRevocations replays from a sequence and follows; a heartbeat each second."""
 
 @_typing.type_check_only
 class AuthServiceAsyncStub(AuthServiceStub):
-    """AuthService is the holder's side: identity and policy by lease, limits by share, money by
-    hold, usage by settlement. Callers prove themselves with the service token.
+    """AuthService is the holder's side: identity and policy by lease, limits by share. Money is the
+    ledger's (gatebeyz.ledger.v1). Callers prove themselves with the service token.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -73,14 +71,12 @@ class AuthServiceAsyncStub(AuthServiceStub):
     """
     Release: _aio.UnaryUnaryMultiCallable[_auth_pb2.ReleaseRequest, _auth_pb2.ReleaseResponse]  # type: ignore[assignment]
     """Release gives unused shares and slots back."""
-    Settle: _aio.UnaryUnaryMultiCallable[_auth_pb2.SettleRequest, _auth_pb2.SettleResponse]  # type: ignore[assignment]
-    """Settle records what requests used: batched, idempotent by request id."""
     WatchRevocations: _aio.UnaryStreamMultiCallable[_auth_pb2.WatchRevocationsRequest, _auth_pb2.WatchRevocationsResponse]  # type: ignore[assignment]
     """WatchRevocations replays from a sequence and follows; a heartbeat each second."""
 
 class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
-    """AuthService is the holder's side: identity and policy by lease, limits by share, money by
-    hold, usage by settlement. Callers prove themselves with the service token.
+    """AuthService is the holder's side: identity and policy by lease, limits by share. Money is the
+    ledger's (gatebeyz.ledger.v1). Callers prove themselves with the service token.
     """
 
     @_abc_1.abstractmethod
@@ -113,14 +109,6 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ReleaseResponse, _abc.Awaitable[_auth_pb2.ReleaseResponse]]:
         """Release gives unused shares and slots back."""
-
-    @_abc_1.abstractmethod
-    def Settle(
-        self,
-        request: _auth_pb2.SettleRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_auth_pb2.SettleResponse, _abc.Awaitable[_auth_pb2.SettleResponse]]:
-        """Settle records what requests used: batched, idempotent by request id."""
 
     @_abc_1.abstractmethod
     def WatchRevocations(

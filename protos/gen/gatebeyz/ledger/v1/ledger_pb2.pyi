@@ -52,20 +52,22 @@ class Bound(_message.Message):
     def __init__(self, input_tokens: _Optional[int] = ..., output_tokens: _Optional[int] = ..., writes_cache_5m: _Optional[bool] = ..., writes_cache_1h: _Optional[bool] = ...) -> None: ...
 
 class HoldRequest(_message.Message):
-    __slots__ = ("request_id", "account_id", "key_id", "model", "bound", "slice_tokens")
+    __slots__ = ("request_id", "account_id", "key_id", "model", "bound", "slice_tokens", "started_at")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     ACCOUNT_ID_FIELD_NUMBER: _ClassVar[int]
     KEY_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     BOUND_FIELD_NUMBER: _ClassVar[int]
     SLICE_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     account_id: str
     key_id: str
     model: str
     bound: Bound
     slice_tokens: int
-    def __init__(self, request_id: _Optional[str] = ..., account_id: _Optional[str] = ..., key_id: _Optional[str] = ..., model: _Optional[str] = ..., bound: _Optional[_Union[Bound, _Mapping]] = ..., slice_tokens: _Optional[int] = ...) -> None: ...
+    started_at: _timestamp_pb2.Timestamp
+    def __init__(self, request_id: _Optional[str] = ..., account_id: _Optional[str] = ..., key_id: _Optional[str] = ..., model: _Optional[str] = ..., bound: _Optional[_Union[Bound, _Mapping]] = ..., slice_tokens: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class HoldResponse(_message.Message):
     __slots__ = ("held_micros", "output_tokens", "remaining_micros", "store_id")

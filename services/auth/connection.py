@@ -1,0 +1,314 @@
+"""One way to the store, whatever stands behind it: a server, a Sentinel group or a cluster.
+
+::
+
+    redis://[user:password@]host[:port][/db]        one server; rediss:// speaks TLS to it
+    unix:///path/of/the.sock[?db=0]                 one server on this machine
+    redis+sentinel://[user:password@]host:port,host:port/service[/db][?sentinel_password=…]
+    redis+cluster://[user:password@]host:port,host:port
+    rediss+sentinel://…, rediss+cluster://…         the same over TLS
+
+Every call answers within its limit or raises ServiceFault STORE_AWAY. A server that was lost is
+tried again once at once (a restart closes every pooled connection), and after ``FAILURES`` misses
+in a row a breaker refuses calls for ``PAUSE_S`` each, so that a store which hangs costs its
+callers nothing but the first few.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import redis.asyncio
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import (
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from runtime.faults import Reason, ServiceFault
+
+SOCKET_S: Final = 0.25
+CALL_S: Final = 0.55
+# How long replicas may take to confirm; shorter than the time-out of the exchange that waits.
+COPY_S: Final = 0.2
+MAX_CONNECTIONS: Final = 64
+FAILURES: Final = 5
+PAUSE_S: Final = 0.5
+AGAIN_S: Final = 0.3
+
+# A server that answers so cannot write now: read-only after a fail-over, disk or memory full.
+_AWAY_ANSWERS: Final = ("MISCONF", "NOREPLICAS", "LOADING", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED")
+_LOST: Final = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    RedisClusterException,
+    MasterNotFoundError,
+    ReadOnlyError,
+    OutOfMemoryError,
+    TimeoutError,
+    OSError,
+)
+
+
+class Breaker:
+    """Refuses at once what would fail slowly. One call at a time tries again after a pause."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failures = 0
+        self._closed_until = 0.0
+
+    def allows(self) -> bool:
+        """Whether a call may be tried now; the one that may after a pause starts the next one."""
+        if self._failures < FAILURES:
+            return True
+        now = self._clock()
+        if now < self._closed_until:
+            return False
+        self._closed_until = now + PAUSE_S
+        return True
+
+    def succeed(self) -> None:
+        """Note an answer."""
+        self._failures = 0
+
+    def fail(self) -> None:
+        """Note a miss."""
+        self._failures += 1
+        if self._failures >= FAILURES:
+            self._closed_until = self._clock() + PAUSE_S
+
+
+class Connection:
+    """The client of a URL, and what its absence means. Close it at the end.
+
+    ``timeout_s`` bounds one exchange with a server. ValueError where the URL is not one of ours.
+    """
+
+    def __init__(self, url: str, timeout_s: float = SOCKET_S) -> None:
+        place = parse_place(url)
+        self.is_cluster = place.kind == "cluster"
+        # Typed Any: the client's own types cover every protocol and decoding; ours is text.
+        self.client: Any = _open(place, timeout_s)
+        self._breaker = Breaker()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        with contextlib.suppress(RedisError, OSError):
+            await self.client.aclose()
+
+    @contextlib.asynccontextmanager
+    async def bounded(self, limit_s: float = CALL_S) -> AsyncIterator[None]:
+        """Time and errors of one call: whatever keeps the store from answering is STORE_AWAY."""
+        if not self._breaker.allows():
+            raise _away(None)
+        try:
+            async with asyncio.timeout(limit_s):
+                yield
+        except _LOST as error:
+            self._breaker.fail()
+            raise _away(error) from error
+        except ResponseError as error:
+            if str(error).startswith(_AWAY_ANSWERS):
+                self._breaker.fail()
+                raise _away(error) from error
+            raise
+        self._breaker.succeed()
+
+    def script(self, text: str) -> Script:
+        """A Lua script that runs by its digest, and is sent to a server that does not know it."""
+        return Script(self, text)
+
+    async def identity(self) -> str:
+        """Changes whenever a primary was restarted or replaced, and with it what it remembers."""
+        async with self.bounded():
+            if self.is_cluster:
+                primaries = self.client.PRIMARIES
+                servers = await self.client.info("server", target_nodes=primaries)
+                roles = await self.client.info("replication", target_nodes=primaries)
+                facts = [f"{name}{_life(servers[name], roles[name])}" for name in sorted(servers)]
+            else:
+                server = await self.client.info("server")
+                facts = [_life(server, await self.client.info("replication"))]
+        return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:16]
+
+
+class Script:
+    """See :meth:`Connection.script`."""
+
+    def __init__(self, connection: Connection, text: str) -> None:
+        self._connection = connection
+        self._script = connection.client.register_script(text)
+
+    async def __call__(
+        self, keys: Sequence[str], args: Iterable[str | int], limit_s: float = CALL_S
+    ) -> Any:
+        async with self._connection.bounded(limit_s):
+            return await self._script(keys=list(keys), args=list(args))
+
+    async def run_patiently(
+        self, keys: Sequence[str], args: Iterable[str | int], limit_s: float
+    ) -> Any:
+        """Run it, again and again through a fail-over; only for scripts that may run twice."""
+        values = list(args)
+        ends_at = time.monotonic() + limit_s
+        while True:
+            try:
+                return await self(keys, values)
+            except ServiceFault:
+                if time.monotonic() + AGAIN_S > ends_at:
+                    raise
+            await asyncio.sleep(AGAIN_S)
+
+    async def run_copied(
+        self, keys: Sequence[str], args: Iterable[str | int], replicas: int, limit_s: float
+    ) -> Any:
+        """Run it, and answer once so many replicas have its effects; else STORE_AWAY."""
+        async with self._connection.bounded(limit_s), self._one_connection(keys[0]) as client:
+            answer = await self._script(keys=list(keys), args=list(args), client=client)
+            copied = await client.wait(replicas, int(COPY_S * 1000)) if replicas else 0
+        if copied < replicas:
+            raise _away(None)
+        return answer
+
+    @contextlib.asynccontextmanager
+    async def _one_connection(self, key: str) -> AsyncIterator[Any]:
+        """WAIT speaks of what its own connection wrote."""
+        client = self._connection.client
+        if self._connection.is_cluster:
+            await client.initialize()
+            node = client.get_node_from_key(key)
+            options = {k: v for k, v in node.connection_kwargs.items() if k in _NODE_OPTIONS}
+            client = redis.asyncio.Redis(
+                host=node.host, port=int(node.port), single_connection_client=True, **options
+            )
+        else:
+            client = client.client()
+        try:
+            yield client
+        finally:
+            # Gives the one connection back to its pool; the pool itself stays open.
+            await client.aclose(close_connection_pool=self._connection.is_cluster)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a URL says: ``kind`` is single, sentinel or cluster."""
+
+    kind: str
+    url: str
+    nodes: tuple[tuple[str, int], ...] = ()
+    service: str = ""
+    database: int = 0
+    username: str | None = None
+    password: str | None = None
+    sentinel_password: str | None = None
+    is_tls: bool = False
+
+
+def parse_place(url: str) -> Place:
+    """ValueError, without the password, where the URL is none of those above."""
+    scheme, _, kind = url.partition("://")[0].partition("+")
+    if scheme not in ("redis", "rediss", "unix") or kind not in ("", "sentinel", "cluster"):
+        raise ValueError("the store's URL begins with redis://, rediss://, unix:// or redis+…://")
+    if not kind:
+        return Place("single", url)
+    parts = urlsplit(url)
+    login, _, hosts = parts.netloc.rpartition("@")
+    username, _, password = login.partition(":")
+    service, _, database = parts.path.strip("/").partition("/")
+    if kind == "sentinel" and not service:
+        raise ValueError("a Sentinel URL names its service: redis+sentinel://host:26379/service")
+    secret = parse_qs(parts.query).get("sentinel_password", [""])[0]
+    return Place(
+        kind=kind,
+        url=url,
+        nodes=tuple(
+            _host_port(host, 26379 if kind == "sentinel" else 6379) for host in _list(hosts)
+        ),
+        service=service,
+        database=int(database or 0),
+        username=unquote(username) or None,
+        password=unquote(password) or None,
+        sentinel_password=secret or None,
+        is_tls=scheme == "rediss",
+    )
+
+
+def _open(place: Place, timeout_s: float) -> Any:
+    options: dict[str, Any] = {
+        "decode_responses": True,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": SOCKET_S,
+        # One retry at once replaces a pooled connection that a restarted server closed.
+        "retry": Retry(NoBackoff(), 1),
+    }
+    if place.kind == "single":
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            place.url, max_connections=MAX_CONNECTIONS, timeout=SOCKET_S, **options
+        )
+        return redis.asyncio.Redis.from_pool(pool)
+    options |= {"username": place.username, "password": place.password, "ssl": place.is_tls}
+    if place.kind == "cluster":
+        nodes = [ClusterNode(host, port) for host, port in place.nodes]
+        return redis.asyncio.RedisCluster(
+            startup_nodes=nodes, max_connections=MAX_CONNECTIONS, **options
+        )
+    sentinel_options: dict[str, Any] = {
+        "socket_timeout": SOCKET_S,
+        "socket_connect_timeout": SOCKET_S,
+        "password": place.sentinel_password,
+        "ssl": place.is_tls,
+    }
+    sentinel: Any = Sentinel(place.nodes, sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
+    return sentinel.master_for(
+        place.service, db=place.database, max_connections=MAX_CONNECTIONS, **options
+    )
+
+
+_NODE_OPTIONS: Final = (
+    "decode_responses", "socket_timeout", "socket_connect_timeout", "username", "password", "ssl",
+)  # fmt: skip
+
+
+def _life(server: dict[str, Any], replication: dict[str, Any]) -> str:
+    return f"{server['run_id']}/{replication['master_replid']}"
+
+
+def _host_port(text: str, default: int) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host:
+        return text, default
+    if not port.isascii() or not port.isdigit():
+        raise ValueError("a port in the store's URL is not a number")
+    return host.strip("[]"), int(port)
+
+
+def _list(hosts: str) -> list[str]:
+    found = [host.strip() for host in hosts.split(",") if host.strip()]
+    if not found:
+        raise ValueError("the store's URL names no host")
+    return found
+
+
+def _away(error: BaseException | None) -> ServiceFault:
+    fault = ServiceFault(
+        Reason.STORE_AWAY, "The store of keys and limits is away. Try again.", retry_after_s=2
+    )
+    fault.__cause__ = error
+    return fault

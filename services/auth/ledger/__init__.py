@@ -1,0 +1,1 @@
+"""Money: prices, wallets, holds, settlements and the journal that proves them."""

@@ -1,0 +1,32 @@
+"""Which life of the store this is, so that holders notice when it may have forgotten something."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from runtime.faults import ServiceFault
+from runtime.logs import get_logger
+
+INTERVAL_S: Final = 1.0
+
+
+class StoreIdentity:
+    """``value`` changes when a primary was restarted or replaced; "" until it was first read."""
+
+    def __init__(self, ask: Callable[[], Awaitable[str]]) -> None:
+        self._ask = ask
+        self.value = ""
+
+    async def follow(self) -> None:
+        """Ask for ever; a background task of the process."""
+        while True:
+            try:
+                found = await self._ask()
+            except ServiceFault:
+                found = self.value  # away: who it is shows when it is back
+            if self.value and found != self.value:
+                get_logger().warning("store replaced or restarted", before=self.value, now=found)
+            self.value = found
+            await asyncio.sleep(INTERVAL_S)

@@ -1,0 +1,53 @@
+"""The ledger put together: what it serves, and what runs beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import grpc.aio
+
+from gatebeyz.ledger.v1 import ledger_pb2_grpc
+from runtime.catalog import Catalog
+from services.auth.ledger.audit import Auditor
+from services.auth.ledger.credit import CreditService
+from services.auth.ledger.identity import StoreIdentity
+from services.auth.ledger.price_list import PriceList
+from services.auth.ledger.reaper import Reaper
+from services.auth.ledger.service import LedgerService
+from services.auth.ledger.store import HOLD_MS, LedgerStore
+from services.auth.operator import OperatorGate
+from services.auth.store import Store
+
+
+class LedgerRoom:
+    """``background`` must run for the life of the process."""
+
+    def __init__(
+        self,
+        directory: Store,
+        catalog: Callable[[], Catalog],
+        gate: OperatorGate,
+        *,
+        replicas: int = 0,
+        hold_ms: int = HOLD_MS,
+    ) -> None:
+        self._directory = directory
+        self._catalog = catalog
+        self._gate = gate
+        self.store = LedgerStore(directory.connection, replicas=replicas, hold_ms=hold_ms)
+        self.identity = StoreIdentity(self.store.identity)
+        self.reaper = Reaper(self.store)
+        self.auditor = Auditor(self.store)
+        self.background: tuple[Callable[[], Awaitable[None]], ...] = (
+            self.identity.follow,
+            self.reaper.run,
+            self.auditor.run,
+        )
+
+    def attach(self, server: grpc.aio.Server) -> None:
+        """Serve both sides."""
+        prices = PriceList(self.store, self._catalog)
+        ledger = LedgerService(self.store, self._directory, prices, self.identity)
+        ledger_pb2_grpc.add_LedgerServiceServicer_to_server(ledger, server)
+        credit = CreditService(self.store, self._directory, self._gate, self._catalog)
+        ledger_pb2_grpc.add_CreditServiceServicer_to_server(credit, server)
