@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from dialects.conversation import Conversation
@@ -48,23 +48,43 @@ def carry_request(
     target: Dialect,
     body: dict[str, Any],
     context: EncodeContext,
+    *,
+    headers: Mapping[str, str] | None = None,
     strict: bool = False,
 ) -> CarriedRequest:
     """Translate one request body; ``context`` is filled on the way.
 
-    RemoteDialectError where the request is wrong or cannot be carried; with ``strict`` also where
-    anything would be changed or left out.
+    ``headers`` are the client's, by lower-case name. RemoteDialectError where the request is wrong
+    or cannot be carried; with ``strict`` also where anything would be changed or left out.
     """
+    source.check_headers(body, headers or {})
     conversation = source.decode_request(body)
-    encoded = target.encode_request(conversation, context)
-    if strict and conversation.warnings:
-        field, _, what = conversation.warnings[0].partition("=")
+    try:
+        encoded = target.encode_request(conversation, context)
+    except RemoteDialectError as error:
+        param = error.fault.param
+        known = _client_name(source, param) if param else None
+        raise RemoteDialectError(replace(error.fault, param=known)) from None
+    warnings = [_client_name(source, warning) for warning in conversation.warnings]
+    if strict and warnings:
+        field, _, what = warnings[0].partition("=")
         raise refuse_feature(f"would be {what} on the way to this model", field)
     return CarriedRequest(
         body=encoded,
-        warnings=legible_warnings(conversation.warnings),
+        warnings=legible_warnings(warnings),
         answer_context_fields=_answer_fields(conversation, context, body),
     )
+
+
+def _client_name(source: Dialect, path: str) -> str:
+    """A field's path as the client knows it: its longest known beginning is renamed."""
+    end = len(path)
+    while end > 0:
+        name = path[:end]
+        if name in source.field_names:
+            return source.field_names[name] + path[end:]
+        end = max(name.rfind("."), name.rfind("["), name.rfind("="))
+    return path
 
 
 def legible_warnings(warnings: Iterable[str]) -> list[str]:

@@ -6,8 +6,13 @@ model pages and SDK catalogues as of 2026-11-22; an operator overrides any of it
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
+
+from dialects.conversation import ReasoningConfig, ReasoningMode
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,15 @@ class Capabilities:
     system_role: str = "system"  # Chat only: or "developer"
     reasoning_field: str | None = None  # Chat only: history reasoning goes back under this name
     custom_tools: bool = False
+    thinking_switch: str = "thinking"  # Chat only: or "enable_thinking", "chat_template_kwargs"
+    reasoning_summaries: bool = True  # Responses only: not every organisation may ask for them
+    binds_thinking: bool = False  # to the conversation before it, which must come back the same
+    auto_cache: bool = False  # Messages only: cache the conversations of clients with tools
+
+    def samples(self, reasoning: ReasoningConfig) -> bool:
+        """Whether temperature and top_p are taken: a model that could think must be told not to."""
+        can_rest = "none" in self.efforts and reasoning.mode is ReasoningMode.OFF
+        return self.sampling or can_rest
 
 
 _ANTHROPIC: Final = Capabilities(family="anthropic", max_output=64_000)
@@ -52,7 +66,7 @@ _ADAPTIVE: Final = replace(
     max_output=128_000,
 )
 _ALWAYS: Final = replace(_ADAPTIVE, thinking=frozenset({"adaptive"}), thinks_by_default=True)
-_BOUND: Final = replace(_ALWAYS, forced_tool_choice=False)
+_BOUND: Final = replace(_ALWAYS, forced_tool_choice=False, binds_thinking=True)
 _MANUAL: Final = replace(
     _ANTHROPIC,
     thinking=frozenset({"enabled", "disabled"}),
@@ -85,8 +99,18 @@ _OPENAI_REASONING: Final = replace(
     max_output=128_000,
 )
 
+_OPENAI_RESTING: Final = replace(
+    _OPENAI_REASONING,
+    thinks_by_default=False,
+    efforts=("none", "low", "medium", "high", "xhigh"),
+)
+# Open models on compatible servers: thinking is on or off, and must be given back.
+_SWITCHED: Final = Capabilities(
+    thinking=frozenset({"enabled", "disabled"}), reasoning_field="reasoning_content"
+)
+
 RULES: Final[dict[str, Capabilities]] = {
-    "claude": _ANTHROPIC,
+    "claude": replace(_ADAPTIVE, thinks_by_default=True),  # a later one is like the latest
     "claude-3": replace(_ANTHROPIC, prefill=True, max_output=8_192, json_schema=False),
     "claude-3-7-sonnet": replace(_MANUAL, json_schema=False),
     "claude-sonnet-4": replace(_MANUAL, json_schema=False),
@@ -100,7 +124,7 @@ RULES: Final[dict[str, Capabilities]] = {
     "claude-opus-4-8": _ADAPTIVE,
     "claude-sonnet-5": replace(_ADAPTIVE, thinks_by_default=True),
     "claude-opus-5": replace(_ADAPTIVE, thinks_by_default=True),
-    "claude-haiku-5-5": replace(_ADAPTIVE, thinks_by_default=True),
+    "claude-haiku-5-5": replace(_ADAPTIVE, thinks_by_default=True, binds_thinking=True),
     "claude-sonnet-5-5": replace(_BOUND, thinking=frozenset({"adaptive", "between_tools"})),
     "claude-opus-5-5": _BOUND,
     "claude-fable-5": _ALWAYS,
@@ -109,6 +133,7 @@ RULES: Final[dict[str, Capabilities]] = {
     "claude-fable-5-2": _BOUND,
     "claude-mythos-5-1": _BOUND,
     "claude-mythos-5-2": _BOUND,
+    "chatgpt": replace(_OPENAI, max_output=16_384),
     "gpt-3.5": replace(_OPENAI, max_output=4_096, json_schema=False, images=False),
     "gpt-4": replace(_OPENAI, max_output=16_384),
     "gpt-4.1": _OPENAI,
@@ -116,33 +141,47 @@ RULES: Final[dict[str, Capabilities]] = {
     "o3": _OPENAI_REASONING,
     "o4": _OPENAI_REASONING,
     "gpt-5": _OPENAI_REASONING,
-    "gpt-5.1": replace(
-        _OPENAI_REASONING, thinks_by_default=False, efforts=("none", "low", "medium", "high")
-    ),
-    "gpt-5.2": replace(_OPENAI_REASONING, efforts=("none", "low", "medium", "high", "xhigh")),
-    "gpt-5.3": replace(_OPENAI_REASONING, efforts=("none", "low", "medium", "high", "xhigh")),
-    "gpt-5.4": replace(_OPENAI_REASONING, efforts=("none", "low", "medium", "high", "xhigh")),
-    "gpt-5.5": replace(_OPENAI_REASONING, efforts=("none", "low", "medium", "high", "xhigh")),
-    "gpt-5.6": replace(_OPENAI_REASONING, efforts=("none", *_ALL)),
-    "gpt-6": replace(_OPENAI_REASONING, efforts=("none", *_ALL)),
-    "gpt-6-astra": replace(_OPENAI_REASONING, efforts=_ALL),
-    "deepseek": Capabilities(
-        thinking=frozenset({"enabled", "disabled"}), reasoning_field="reasoning_content"
-    ),
-    "kimi": Capabilities(
-        thinking=frozenset({"enabled", "disabled"}), reasoning_field="reasoning_content"
-    ),
-    "glm": Capabilities(
-        thinking=frozenset({"enabled", "disabled"}), reasoning_field="reasoning_content"
-    ),
+    "gpt-5-chat": replace(_OPENAI, max_output=16_384),
+    "gpt-5.1": replace(_OPENAI_RESTING, efforts=("none", "low", "medium", "high")),
+    "gpt-5.2": _OPENAI_RESTING,
+    "gpt-5.3": _OPENAI_RESTING,
+    "gpt-5.4": _OPENAI_RESTING,
+    "gpt-5.5": _OPENAI_RESTING,
+    "gpt-5.6": replace(_OPENAI_RESTING, efforts=("none", *_ALL)),
+    "gpt-6": replace(_OPENAI_REASONING, efforts=_ALL),
+    "gpt-6-luna": replace(_OPENAI_REASONING, efforts=("none", *_ALL)),
+    "gpt-6-sol": replace(_OPENAI_REASONING, efforts=("none", *_ALL)),
+    "gpt-6.1-terra": replace(_OPENAI_REASONING, efforts=("none", *_ALL)),
+    "deepseek": _SWITCHED,
+    "kimi": _SWITCHED,
+    "glm": _SWITCHED,
+    "qwen": replace(_SWITCHED, thinking_switch="enable_thinking", reasoning_field=None),
 }
 
 _GENERIC: Final = Capabilities()
 _LONGEST_FIRST: Final = sorted(RULES, key=len, reverse=True)
+_BEGINNING: Final = re.compile(r"(?:^|[/.])(?=[a-z])")
 
 
-def capabilities_of(model: str, overrides: dict[str, Any] | None = None) -> Capabilities:
-    """The rule for an upstream model id; a vendor prefix ("anthropic/…") is passed over."""
-    name = model.rpartition("/")[2]
-    found = next((RULES[rule] for rule in _LONGEST_FIRST if name.startswith(rule)), _GENERIC)
+def capabilities_of(model: str, overrides: Mapping[str, Any] | None = None) -> Capabilities:
+    """What an upstream model takes; ``overrides`` by the names of Capabilities' fields.
+
+    Before the name may stand whose it is: "anthropic/claude-…", "us.anthropic.claude-…".
+    """
+    found = _rule_of(model.lower())
     return replace(found, **overrides) if overrides else found
+
+
+@lru_cache(maxsize=1_024)
+def _rule_of(model: str) -> Capabilities:
+    names = [model[match.end() :] for match in _BEGINNING.finditer(model)]
+    for rule in _LONGEST_FIRST:
+        if any(_fits(rule, name) for name in names):
+            return RULES[rule]
+    return _GENERIC
+
+
+def _fits(rule: str, name: str) -> bool:
+    """Whether a name begins with a rule that does not end within a number of it."""
+    following = name[len(rule) : len(rule) + 1]
+    return name.startswith(rule) and not (rule[-1].isdecimal() and following.isdecimal())

@@ -47,6 +47,7 @@ class Document:
     title: str | None = None
     context: str | None = None
     citations: bool = False
+    is_search_result: bool = False  # ``context`` is its source
     cache: dict[str, Any] | None = None
 
 
@@ -105,8 +106,11 @@ Part = Text | Image | Document | Audio | ToolCall | ToolResult | Reasoning | Ref
 
 @dataclass(slots=True)
 class Turn:
+    """``where`` is the place in the client's body that an error about it names."""
+
     role: Role
     parts: list[Part]
+    where: str = "messages"
 
 
 class ToolKind(StrEnum):
@@ -122,7 +126,7 @@ class Tool:
     description: str | None = None
     schema: dict[str, Any] | None = None  # JSON Schema of a function's arguments
     strict: bool | None = None
-    format: dict[str, Any] | None = None  # a custom tool's grammar
+    format: dict[str, Any] | None = None  # a custom tool's: {type, syntax, definition}
     namespace: str | None = None
     cache: dict[str, Any] | None = None
     dialect: str | None = None  # hosted: whose
@@ -154,7 +158,10 @@ class ReasoningMode(StrEnum):
 
 @dataclass(slots=True)
 class ReasoningConfig:
-    """``effort``: none, minimal, low … max. ``show``: None leaves the model's default."""
+    """``effort``: none, minimal, low … max. ``show``: None leaves the model's default.
+
+    ``show`` or ``keep_encrypted`` in mode DEFAULT: a model that decides for itself should think.
+    """
 
     mode: ReasoningMode = ReasoningMode.DEFAULT
     budget: int | None = None
@@ -202,6 +209,13 @@ class Conversation:
     cache: dict[str, Any] | None = None  # Anthropic's top-level cache_control
     extras: dict[str, Any] = field(default_factory=dict)  # fields only the source dialect has
     warnings: list[str] = field(default_factory=list)
+
+    def note_flattened(self, document: Document) -> None:
+        """Note what a text document loses where it becomes plain text."""
+        if document.is_search_result:
+            self.warn("search_result", "changed")
+        if document.citations:
+            self.warn("citations", "dropped")
 
     def warn(self, field_name: str, what: str) -> None:
         """Note, once, that a field was "dropped", "clamped", "changed", …"""

@@ -12,7 +12,7 @@ become a :class:`~dialects.events.Failure`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -136,12 +136,19 @@ class Peek:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One grammar, whole."""
+    """One grammar, whole.
+
+    ``field_names``: the neutral request's words that are called otherwise here; errors and
+    warnings speak of fields as their client knows them. ``check_headers`` refuses a body its
+    request's own headers rule out; ``request_headers`` are those an encoded body needs.
+    """
 
     name: str
     path: str
     peek: Callable[[dict[str, Any]], Peek]
     decode_request: Callable[[dict[str, Any]], Conversation]
+    check_headers: Callable[[dict[str, Any], Mapping[str, str]], None]
+    field_names: Mapping[str, str]
     encode_request: Callable[[Conversation, EncodeContext], dict[str, Any]]
     request_headers: Callable[[dict[str, Any]], dict[str, str]]
     unseal_history: Callable[[dict[str, Any], OpenSeal], dict[str, Any]]

@@ -87,9 +87,9 @@ class NameTable:
             for part in turn.parts
             if isinstance(part, ToolCall)
         ]
-        for entries in (declared, called):
-            for name, namespace, is_custom in sorted(entries, key=self._is_changed):
-                self._add(name, namespace, is_custom)
+        # Names of the history in its order: a longer one must not change what a call is named.
+        for name, namespace, is_custom in [*sorted(declared, key=self._is_changed), *called]:
+            self._add(name, namespace, is_custom)
 
     def upstream_name(self, name: str, namespace: str | None = None) -> str:
         """What the upstream calls the tool; a name never seen gets its safe form."""

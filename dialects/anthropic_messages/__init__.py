@@ -6,7 +6,7 @@ from typing import Final
 
 from dialects.anthropic_messages.encoding import encode_request, request_headers
 from dialects.anthropic_messages.fault import parse_fault, render_fault, render_stream_fault
-from dialects.anthropic_messages.request import decode_request, peek
+from dialects.anthropic_messages.request import FIELD_NAMES, check_headers, decode_request, peek
 from dialects.anthropic_messages.response import read_answer, usage_of, write_answer
 from dialects.anthropic_messages.stream import MessagesReader
 from dialects.anthropic_messages.tap import MessagesTap
@@ -19,6 +19,8 @@ DIALECT: Final = Dialect(
     path="/v1/messages",
     peek=peek,
     decode_request=decode_request,
+    check_headers=check_headers,
+    field_names=FIELD_NAMES,
     encode_request=encode_request,
     request_headers=request_headers,
     unseal_history=unseal_history,

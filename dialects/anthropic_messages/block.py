@@ -21,6 +21,7 @@ from dialects.conversation import (
     ToolResult,
 )
 from dialects.errors import refuse, refuse_feature
+from dialects.media import clean_base64, is_https, sniff
 
 NAME: Final = "anthropic_messages"
 IMAGE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
@@ -32,7 +33,14 @@ def decode_content(content: object, param: str) -> list[Part]:
         return [Text(content)]
     if not isinstance(content, list):
         raise refuse("must be a text or a list of blocks", param)
-    return [_decode_block(block, f"{param}.{place}") for place, block in enumerate(content)]
+    parts: list[Part] = []
+    for place, block in enumerate(content):
+        where = f"{param}.{place}"
+        if isinstance(block, dict) and block.get("type") == "document":
+            parts += _decode_document(block, where)
+        else:
+            parts.append(_decode_block(block, where))
+    return parts
 
 
 def _decode_block(block: object, param: str) -> Part:
@@ -43,8 +51,6 @@ def _decode_block(block: object, param: str) -> Part:
             return Text(_text_of(block, "text", param), _cache_of(block))
         case "image":
             return _decode_image(block, param)
-        case "document":
-            return _decode_document(block, param)
         case "search_result":
             return _decode_search_result(block, param)
         case "tool_use":
@@ -97,7 +103,8 @@ def _decode_image(block: dict[str, Any], param: str) -> Part:
             raise refuse("must be base64, url or file", f"{param}.source.type")
 
 
-def _decode_document(block: dict[str, Any], param: str) -> Part:
+def _decode_document(block: dict[str, Any], param: str) -> list[Part]:
+    """The document; one made of blocks with images among them is its heading and its blocks."""
     source, where = _source_of(block, param), f"{param}.source"
     citations = block.get("citations")
     document = Document(
@@ -120,11 +127,12 @@ def _decode_document(block: dict[str, Any], param: str) -> Part:
         case "content":
             inner = decode_content(source.get("content"), f"{where}.content")
             if not all(isinstance(part, Text) for part in inner):
-                return Opaque(NAME, block)
+                heads = [Text(head) for head in (document.title, document.context) if head]
+                return [*heads, *inner]
             document.text = "\n\n".join(part.text for part in inner if isinstance(part, Text))
         case _:
             raise refuse("must be base64, text, url, file or content", f"{where}.type")
-    return document
+    return [document]
 
 
 def _decode_search_result(block: dict[str, Any], param: str) -> Part:
@@ -135,6 +143,7 @@ def _decode_search_result(block: dict[str, Any], param: str) -> Part:
         title=_text_of(block, "title", param),
         context=_text_of(block, "source", param),
         citations=isinstance(citations, dict) and citations.get("enabled") is True,
+        is_search_result=True,
         cache=_cache_of(block),
     )
 
@@ -209,8 +218,8 @@ def encode_reasoning(part: Reasoning) -> dict[str, Any] | None:
 def _encode_image(conversation: Conversation, part: Image, param: str) -> dict[str, Any]:
     source: dict[str, Any]
     if part.data is not None:
-        data = "".join(part.data.split())
-        media_type = sniff_image(data) or (part.media_type or "").lower()
+        data = _clean(part.data, param)
+        media_type = sniff(data) or (part.media_type or "").lower()
         if media_type not in IMAGE_TYPES:
             raise refuse_feature("an image must be JPEG, PNG, GIF or WebP", param)
         source = {"type": "base64", "media_type": media_type, "data": data}
@@ -224,26 +233,16 @@ def _encode_image(conversation: Conversation, part: Image, param: str) -> dict[s
 
 
 def _https(url: str, param: str) -> str:
-    if not url.lower().startswith("https://"):
+    if not is_https(url):
         raise refuse_feature("only https addresses can be carried", param)
     return url
 
 
-def sniff_image(data: str) -> str | None:
-    """The media type the first bytes of base64 ``data`` tell; Anthropic rejects a wrong label."""
+def _clean(data: str, param: str) -> str:
     try:
-        head = base64.b64decode(data[:24], validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if head.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return "image/gif"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
-    return None
+        return clean_base64(data)
+    except ValueError as error:
+        raise refuse(str(error), param) from None
 
 
 def _encode_document(conversation: Conversation, part: Document, param: str) -> dict[str, Any]:
@@ -264,8 +263,8 @@ def _document_source(conversation: Conversation, part: Document, param: str) -> 
     if part.text is not None:
         return {"type": "text", "media_type": "text/plain", "data": part.text}
     if part.data is not None:
-        media_type = (part.media_type or "application/pdf").lower()
-        data = "".join(part.data.split())
+        data = _clean(part.data, param)
+        media_type = sniff(data) or (part.media_type or "application/pdf").lower()
         if media_type == "application/pdf":
             return {"type": "base64", "media_type": media_type, "data": data}
         if media_type.startswith("text/"):

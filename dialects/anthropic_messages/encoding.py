@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from dialects.anthropic_messages.block import NAME, encode_part
-from dialects.anthropic_messages.extra import carry_extras
 from dialects.anthropic_messages.history import encode_history
+from dialects.anthropic_messages.request import SAMPLING
 from dialects.anthropic_messages.schema import format_schema
 from dialects.anthropic_messages.thinking import Plan, plan_thinking
 from dialects.anthropic_messages.tool import encode_choice, encode_tools
+from dialects.choice import settle_offer
 from dialects.conversation import Conversation
 from dialects.dialect import EncodeContext
 from dialects.errors import refuse_feature
+from dialects.extras import carry_extras
 from dialects.names import NameTable
 
 DEFAULT_CAP: Final = 32_000  # a smaller one would cut agents short without a word
@@ -21,13 +23,17 @@ MAX_BREAKPOINTS: Final = 4
 JSON_ONLY: Final = "Answer with one JSON object only."
 _SAMPLING_VERSION: Final = "2023-06-01"  # the last that knows temperature, top_p and top_k
 _VERSION: Final = "2026-10-21"
+_BINDING_BETA: Final = "thinking-binding-controls-2026-08-01"
 _SIGNED: Final = ("thinking", "redacted_thinking")
 
 
 def request_headers(body: dict[str, Any]) -> dict[str, str]:
     """The headers an encoded body must be sent with: a version that knows all its fields."""
-    samples = any(name in body for name in ("temperature", "top_p", "top_k"))
-    return {"anthropic-version": _SAMPLING_VERSION if samples else _VERSION}
+    samples = any(name in body for name in SAMPLING)
+    headers = {"anthropic-version": _SAMPLING_VERSION if samples else _VERSION}
+    if "block_binding" in body.get("thinking", ()):
+        headers["anthropic-beta"] = _BINDING_BETA
+    return headers
 
 
 def encode_request(conversation: Conversation, context: EncodeContext) -> dict[str, Any]:
@@ -39,8 +45,10 @@ def encode_request(conversation: Conversation, context: EncodeContext) -> dict[s
         wraps_custom=True,
     )
     context.tools.update(names.aliases)
-    tools = encode_tools(conversation, names)
-    choice = encode_choice(conversation, context, names, has_tools=bool(tools))
+    can_force = context.capabilities.forced_tool_choice
+    offer = settle_offer(conversation, NAME, can_force=can_force, can_allow=False)
+    tools = encode_tools(conversation, offer, names)
+    choice = encode_choice(conversation, offer, names)
     plan, messages = _plan_history(conversation, context, names, choice)
     body: dict[str, Any] = {"model": context.model, "max_tokens": plan.max_tokens}
     if system := _encode_system(conversation):
@@ -56,8 +64,10 @@ def encode_request(conversation: Conversation, context: EncodeContext) -> dict[s
         body["output_config"] = output
     body.update(_encode_sampling(conversation, context, is_thinking=plan.is_on))
     body.update(_encode_rest(conversation, context))
-    body.update(carry_extras(conversation))
+    body.update(carry_extras(conversation, NAME))
     body["stream"] = context.stream
+    if context.capabilities.auto_cache and tools and not _has_breakpoints(body):
+        body["cache_control"] = {"type": "ephemeral"}
     _limit_breakpoints(body)
     return body
 
@@ -77,10 +87,20 @@ def _plan_history(
     if not (is_manual and is_forced and not can_force):
         messages = encode_history(conversation, context, names, with_thinking=True)
         if not (is_manual and _lacks_thinking(messages)):
-            return plan, messages
+            return _bind(plan, messages, context), messages
     conversation.warn("reasoning", "dropped")
     messages = encode_history(conversation, context, names, with_thinking=False)
     return Plan(None, plan.effort, plan.max_tokens), messages
+
+
+def _bind(plan: Plan, messages: list[dict[str, Any]], context: EncodeContext) -> Plan:
+    """A model that binds thinking to all before it may drop what a client has since changed."""
+    if not context.capabilities.binds_thinking or not any(
+        block["type"] in _SIGNED for message in messages for block in message["content"]
+    ):
+        return plan
+    binding = {"block_binding": {"prefix_mismatch_behavior": "drop_block"}}
+    return replace(plan, thinking=(plan.thinking or {"type": "adaptive"}) | binding)
 
 
 def _lacks_thinking(messages: list[dict[str, Any]]) -> bool:
@@ -109,7 +129,7 @@ def _encode_system(conversation: Conversation) -> list[dict[str, Any]]:
         if (block := encode_part(conversation, part, f"system.{place}")) is not None
     ]
     if conversation.format is not None and conversation.format.kind == "json_object":
-        conversation.warn("response_format", "changed")
+        conversation.warn("format", "changed")
         blocks.append({"type": "text", "text": JSON_ONLY})
     return blocks
 
@@ -124,15 +144,15 @@ def _encode_output(
     if form is None or form.kind != "json_schema":
         return output
     if not context.capabilities.json_schema:
-        raise refuse_feature("this model cannot be held to a JSON schema", "response_format")
+        raise refuse_feature("this model cannot be held to a JSON schema", "format")
     if conversation.source == NAME:
         output["format"] = {"type": "json_schema", "schema": form.schema or {}}
         return output
-    schema, is_changed = format_schema(form.schema or {"type": "object"}, "response_format")
+    schema, is_changed = format_schema(form.schema or {"type": "object"}, "format")
     if form.description and "description" not in schema:
         schema["description"] = form.description
     if is_changed:
-        conversation.warn("response_format", "changed")
+        conversation.warn("format", "changed")
     output["format"] = {"type": "json_schema", "schema": schema}
     return output
 
@@ -140,11 +160,7 @@ def _encode_output(
 def _encode_sampling(
     conversation: Conversation, context: EncodeContext, *, is_thinking: bool
 ) -> dict[str, Any]:
-    given = {
-        name: value
-        for name in ("temperature", "top_p", "top_k")
-        if (value := getattr(conversation, name)) is not None
-    }
+    given = {name: value for name in SAMPLING if (value := getattr(conversation, name)) is not None}
     if conversation.source == NAME:
         return given
     if given.get("temperature") == 1:
@@ -165,7 +181,7 @@ def _encode_rest(conversation: Conversation, context: EncodeContext) -> dict[str
     body: dict[str, Any] = {}
     stops = [stop for stop in conversation.stops if stop.strip()]
     if len(stops) != len(conversation.stops):
-        conversation.warn("stop", "dropped")
+        conversation.warn("stops", "dropped")
     if stops:
         body["stop_sequences"] = stops
     if context.user:
@@ -180,6 +196,12 @@ def _encode_rest(conversation: Conversation, context: EncodeContext) -> dict[str
     if conversation.verbosity not in (None, "medium"):
         conversation.warn("verbosity", "dropped")
     return body
+
+
+def _has_breakpoints(body: dict[str, Any]) -> bool:
+    blocks = [*body.get("system", ()), *body.get("tools", ())]
+    blocks += [block for message in body["messages"] for block in message["content"]]
+    return "cache_control" in body or any("cache_control" in block for block in blocks)
 
 
 @dataclass(slots=True)

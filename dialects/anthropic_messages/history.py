@@ -8,6 +8,7 @@ without, may differ.
 
 from __future__ import annotations
 
+from bisect import bisect
 from typing import Any, Final
 
 from dialects import json_text
@@ -40,8 +41,8 @@ def encode_history(
 ) -> list[dict[str, Any]]:
     """The messages; ``with_thinking`` False leaves earlier thinking out."""
     history = _History(conversation, context, names, with_thinking)
-    for place, turn in enumerate(conversation.turns):
-        history.add_turn(turn, f"messages.{place}")
+    for turn in conversation.turns:
+        history.add_turn(turn)
     return history.finish()
 
 
@@ -61,17 +62,18 @@ class _History:
         self._with_thinking = with_thinking
         self._ids = CallIds()
         self._messages: list[dict[str, Any]] = []
-        self._results = 0  # tool results at the head of the open user message
+        self._calls: dict[str, int] = {}  # id → place among the history's calls
+        self._results: list[int] = []  # places of those answered at the open user message's head
         self._pending: list[Text] = []  # system texts until it is known what follows them
 
-    def add_turn(self, turn: Turn, param: str) -> None:
+    def add_turn(self, turn: Turn) -> None:
         match turn.role:
             case Role.ASSISTANT:
-                self._add_assistant(turn, param)
+                self._add_assistant(turn)
             case Role.SYSTEM:
                 self._add_system(turn)
             case _:
-                self._add_user(turn, param)
+                self._add_user(turn)
 
     def finish(self) -> list[dict[str, Any]]:
         """Close the last turn so that the model has something to answer."""
@@ -92,16 +94,16 @@ class _History:
     def _append(self, role: str, block: dict[str, Any]) -> None:
         if self._role != role:
             self._messages.append({"role": role, "content": []})
-            self._results = 0
+            self._results = []
         self._messages[-1]["content"].append(block)
 
-    def _add_assistant(self, turn: Turn, param: str) -> None:
-        for place, part in enumerate(turn.parts):
+    def _add_assistant(self, turn: Turn) -> None:
+        for part in turn.parts:
             if isinstance(part, ToolCall):
                 self._begin_assistant()
                 self._append("assistant", self._encode_call(part))
                 continue
-            block = self._assistant_block(part, f"{param}.content.{place}")
+            block = self._assistant_block(part, turn.where)
             if block is not None:
                 self._begin_assistant()
                 self._append("assistant", block)
@@ -119,16 +121,18 @@ class _History:
             case Reasoning():
                 return self._encode_thinking(part, param)
             case Image() | Document():
-                self._conversation.warn("messages.assistant.content", "dropped")
+                self._conversation.warn("messages", "dropped")
                 return None
             case _:
                 return encode_part(self._conversation, part, param)
 
     def _encode_call(self, part: ToolCall) -> dict[str, Any]:
         given = {"input": part.arguments} if part.is_custom else None
+        call_id = self._ids.add_call(part.id)
+        self._calls[call_id] = len(self._calls)
         block: dict[str, Any] = {
             "type": "tool_use",
-            "id": self._ids.add_call(part.id),
+            "id": call_id,
             "name": self._names.upstream_name(part.name, part.namespace),
             "input": given or json_text.parse_arguments(part.arguments),
         }
@@ -142,14 +146,14 @@ class _History:
         opened = open_reasoning(part, self._context.open_seal)
         return encode_part(self._conversation, opened, param) if opened else None
 
-    def _add_user(self, turn: Turn, param: str) -> None:
+    def _add_user(self, turn: Turn) -> None:
         self._tag_system()
         results = [part for part in turn.parts if isinstance(part, ToolResult)]
         rest = [part for part in turn.parts if not isinstance(part, ToolResult)]
-        for place, result in enumerate(results):
-            self._add_result(result, f"{param}.content.{place}")
-        for place, part in enumerate(rest):
-            block = encode_part(self._conversation, part, f"{param}.content.{place}")
+        for result in results:
+            self._add_result(result, turn.where)
+        for part in rest:
+            block = encode_part(self._conversation, part, turn.where)
             if block is not None:
                 self._append("user", block)
 
@@ -169,35 +173,37 @@ class _History:
         self._insert_result(block)
 
     def _insert_result(self, block: dict[str, Any]) -> None:
-        """Results stand first in their message, whatever order they came in."""
+        """Results stand first in their message, in the order of their calls."""
         if self._role != "user":
             self._messages.append({"role": "user", "content": []})
-            self._results = 0
-        self._messages[-1]["content"].insert(self._results, block)
-        self._results += 1
+            self._results = []
+        call = self._calls[block["tool_use_id"]]
+        place = bisect(self._results, call)
+        self._results.insert(place, call)
+        self._messages[-1]["content"].insert(place, block)
 
     def _result_content(self, part: ToolResult, param: str) -> str | list[dict[str, Any]]:
         if len(part.parts) == 1 and isinstance(only := part.parts[0], Text) and not only.cache:
             return only.text
         return [
             block
-            for place, inner in enumerate(part.parts)
-            if (block := encode_part(self._conversation, inner, f"{param}.content.{place}"))
+            for inner in part.parts
+            if (block := encode_part(self._conversation, inner, param))
         ]
 
     def _add_orphan(self, part: ToolResult, param: str) -> None:
         """A result without its call is an error upstream; as text the model can still read it."""
-        self._conversation.warn("messages.tool_result", "changed")
+        self._conversation.warn("messages", "changed")
         self._append("user", {"type": "text", "text": f"[Result of the tool call {part.id}]"})
-        for place, inner in enumerate(part.parts):
-            block = encode_part(self._conversation, inner, f"{param}.content.{place}")
+        for inner in part.parts:
+            block = encode_part(self._conversation, inner, param)
             if block is not None:
                 self._append("user", block)
 
     def _settle_calls(self) -> None:
         """Every call needs a result in the next message; the missing ones are stood in for."""
         for call_id in self._ids.close_turn():
-            self._conversation.warn("messages.tool_use", "changed")
+            self._conversation.warn("messages", "changed")
             self._insert_result(
                 {
                     "type": "tool_result",

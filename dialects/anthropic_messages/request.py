@@ -5,17 +5,40 @@ Only requests that leave for another dialect come here: what stays with Anthropi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from dialects.anthropic_messages.block import NAME, decode_content
 from dialects.anthropic_messages.thinking import decode_thinking
 from dialects.anthropic_messages.tool import decode_choice, decode_tools
-from dialects.conversation import Conversation, OutputFormat, Role, Text, ToolKind, Turn
+from dialects.conversation import (
+    Conversation,
+    Opaque,
+    OutputFormat,
+    Role,
+    Text,
+    ToolKind,
+    Turn,
+)
 from dialects.dialect import Peek
-from dialects.errors import refuse
+from dialects.errors import refuse, refuse_feature
 
 _ROLES: Final = {"user": Role.USER, "assistant": Role.ASSISTANT, "system": Role.SYSTEM}
 _MAX_MESSAGES: Final = 100_000
+
+SAMPLING: Final = ("temperature", "top_p", "top_k")
+"""What versions since 2026-10-21 no longer know."""
+
+FIELD_NAMES: Final = {
+    "stops": "stop_sequences",
+    "format": "output_config.format",
+    "reasoning": "thinking",
+    "reasoning.effort": "output_config.effort",
+    "parallel_tools": "tool_choice.disable_parallel_tool_use",
+}
+
+_VERSION: Final = "2026-10-21"
+_OUTPUT: Final = ("effort", "format")
 
 _KNOWN: Final = frozenset(
     {
@@ -40,6 +63,15 @@ def peek(body: dict[str, Any]) -> Peek:
     )
 
 
+def check_headers(body: dict[str, Any], headers: Mapping[str, str]) -> None:
+    """Refuse what the client's own version has not: as it would be refused at home."""
+    if headers.get("anthropic-version", "") < _VERSION:
+        return
+    for name in SAMPLING:
+        if body.get(name) is not None:
+            raise refuse(f"{name}: not available in version {_VERSION}", name)
+
+
 def decode_request(body: dict[str, Any]) -> Conversation:
     """The whole request; fields without a word in the hub go to ``extras``."""
     choice, parallel = decode_choice(body)
@@ -59,7 +91,7 @@ def decode_request(body: dict[str, Any]) -> Conversation:
         temperature=_number_of(body, "temperature"),
         top_p=_number_of(body, "top_p"),
         top_k=_whole_of(body, "top_k"),
-        stops=_decode_stops(body.get("stop_sequences")),
+        stops=_decode_stops(body),
         stream=_stream_of(body),
         reasoning=decode_thinking(body),
         format=_decode_format(body),
@@ -68,12 +100,38 @@ def decode_request(body: dict[str, Any]) -> Conversation:
         cache=cache if isinstance(cache, dict) else None,
         extras={k: v for k, v in body.items() if k not in _KNOWN and v is not None},
     )
+    _check_unfinished(conversation)
+    _note_losses(body, conversation)
+    return conversation
+
+
+def _note_losses(body: dict[str, Any], conversation: Conversation) -> None:
+    """What no other dialect has a place for, told by its own name."""
     for place, (told, tool) in enumerate(
         zip(body.get("tools") or [], conversation.tools, strict=True)
     ):
         if tool.kind is ToolKind.FUNCTION and told.get("type") not in (None, "custom"):
             conversation.warn(f"tools.{place}", "changed")
-    return conversation
+        if tool.kind is ToolKind.FUNCTION and told.get("defer_loading"):
+            conversation.warn(f"tools.{place}.defer_loading", "dropped")
+    output = body.get("output_config")
+    for name, value in output.items() if isinstance(output, dict) else ():
+        if name not in _OUTPUT and value is not None:
+            conversation.warn(f"output_config.{name}", "dropped")
+    if len(conversation.stops) != len(body.get("stop_sequences") or ()):
+        conversation.warn("stop_sequences", "dropped")
+
+
+def _check_unfinished(conversation: Conversation) -> None:
+    """A turn that waits for the provider's own tool can be finished by that provider alone."""
+    last = conversation.turns[-1]
+    blocks = [part.data for part in last.parts if isinstance(part, Opaque)]
+    done = {block.get("tool_use_id") for block in blocks}
+    for block in blocks if last.role is Role.ASSISTANT else ():
+        if block.get("type") in ("server_tool_use", "mcp_tool_use") and block["id"] not in done:
+            raise refuse_feature(
+                "a provider's tool is still running in the last message", last.where
+            )
 
 
 def _model_of(body: dict[str, Any]) -> str:
@@ -138,16 +196,18 @@ def _decode_turns(messages: object) -> list[Turn]:
         role = _ROLES.get(str(message.get("role")))
         if role is None:
             raise refuse("must be user, assistant or system", f"{param}.role")
-        turns.append(Turn(role, decode_content(message.get("content"), f"{param}.content")))
+        parts = decode_content(message.get("content"), f"{param}.content")
+        turns.append(Turn(role, parts, param))
     return turns
 
 
-def _decode_stops(stops: object) -> list[str]:
+def _decode_stops(body: dict[str, Any]) -> list[str]:
+    stops = body.get("stop_sequences")
     if stops is None:
         return []
     if not isinstance(stops, list) or not all(isinstance(stop, str) for stop in stops):
         raise refuse("must be a list of texts", "stop_sequences")
-    return list(stops)
+    return [stop for stop in stops if stop.strip()]
 
 
 def _decode_format(body: dict[str, Any]) -> OutputFormat | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from dialects.errors import refuse_feature
@@ -16,7 +17,10 @@ _BOUNDS: Final = (
 _FORMATS: Final = frozenset(
     {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
 )
+_DATA: Final = ("enum", "const", "default", "examples", "required")  # values, not schemas
 _MAX_DEPTH: Final = 64
+_MAX_OPTIONAL: Final = 24  # properties that need not be there, over the whole schema
+_MAX_UNIONS: Final = 16
 
 
 def tool_schema(schema: dict[str, Any] | None, param: str) -> tuple[dict[str, Any], bool]:
@@ -33,7 +37,27 @@ def tool_schema(schema: dict[str, Any] | None, param: str) -> tuple[dict[str, An
         raise refuse_feature("a tool's schema must describe an object", param)
     if not isinstance(body.get("properties"), dict):
         body["properties"] = {}
-    return body, is_changed
+    return _spell_nullable(body, 0), is_changed
+
+
+def _spell_nullable(node: Any, depth: int) -> Any:
+    """OpenAPI's ``nullable`` as the type it means; a node without it is given back as it is."""
+    if depth > _MAX_DEPTH:
+        return node
+    if isinstance(node, list):
+        items = [_spell_nullable(item, depth + 1) for item in node]
+        return items if any(a is not b for a, b in zip(items, node, strict=True)) else node
+    if not isinstance(node, dict):
+        return node
+    spelled = {
+        key: value if key in _DATA else _spell_nullable(value, depth + 1)
+        for key, value in node.items()
+    }
+    kind = node.get("type")
+    if node.get("nullable") is True and isinstance(kind, str):
+        spelled["type"] = [kind, "null"]
+        del spelled["nullable"]
+    return spelled if any(spelled.get(key) is not node[key] for key in node) else node
 
 
 def _merge_unions(body: dict[str, Any], unions: list[str], param: str) -> dict[str, Any]:
@@ -88,19 +112,74 @@ def _is_object(node: dict[str, Any]) -> bool:
 def format_schema(schema: dict[str, Any], param: str) -> tuple[dict[str, Any], bool]:
     """A schema for ``output_config.format``, and whether rules moved into descriptions.
 
-    Objects are closed, bounds become words, ``oneOf`` becomes ``anyOf``; recursion is refused.
+    Objects are closed, bounds become words, ``oneOf`` becomes ``anyOf``; recursion, references
+    to elsewhere and more options than Anthropic compiles are refused.
     """
     refiner = _Refiner(param)
+    _check_references(schema, param)
     body = refiner.refine({k: v for k, v in schema.items() if k not in _DROPPED}, 0)
+    if refiner.optional > _MAX_OPTIONAL or refiner.unions > _MAX_UNIONS:
+        raise refuse_feature("the schema has too many optional or union parts", param)
     return body, refiner.is_changed
 
 
+def _check_references(schema: dict[str, Any], param: str) -> None:
+    """Refuse a definition that leads back to itself, and one that stands elsewhere."""
+    leads: dict[str, set[str]] = {}
+    waiting = ["#"]
+    while waiting:
+        pointer = waiting.pop()
+        if pointer in leads:
+            continue
+        node = _resolve(schema, pointer)
+        if node is None:
+            raise refuse_feature(
+                f"the schema refers to {pointer[:80]!r}, which is not in it", param
+            )
+        leads[pointer] = set(_references(node, 0, is_root=pointer == "#"))
+        waiting += leads[pointer]
+    left = dict(leads)
+    while leaves := [pointer for pointer, targets in left.items() if not targets & left.keys()]:
+        for pointer in leaves:
+            del left[pointer]
+    if left:
+        raise refuse_feature("a recursive schema cannot be carried to this model", param)
+
+
+def _resolve(schema: dict[str, Any], pointer: str) -> Any | None:
+    node: Any = schema
+    for part in pointer.split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        node = node.get(key) if isinstance(node, dict) else None
+    return node if pointer.startswith("#") else None
+
+
+def _references(node: Any, depth: int, *, is_root: bool = False) -> Iterator[str]:
+    """Every ``$ref`` in a node; the root's own definitions count where something leads to them."""
+    if depth > _MAX_DEPTH:
+        return
+    if isinstance(node, list):
+        for item in node:
+            yield from _references(item, depth + 1)
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            if key == "$ref" and isinstance(value, str):
+                yield value
+            elif key not in _DATA and not (is_root and key in ("$defs", "definitions")):
+                yield from _references(value, depth + 1)
+
+
 class _Refiner:
-    """Walks one schema; ``is_changed`` tells whether anything was moved or loosened."""
+    """Walks one schema; ``is_changed`` tells whether anything was moved or loosened.
+
+    ``optional`` and ``unions`` count what Anthropic limits.
+    """
 
     def __init__(self, param: str) -> None:
         self._param = param
         self.is_changed = False
+        self.optional = 0
+        self.unions = 0
 
     def refine(self, node: Any, depth: int) -> Any:
         if depth > _MAX_DEPTH:
@@ -109,8 +188,6 @@ class _Refiner:
             return [self.refine(item, depth + 1) for item in node]
         if not isinstance(node, dict):
             return node
-        if node.get("$ref") == "#":
-            raise refuse_feature("a recursive schema cannot be carried to this model", self._param)
         out: dict[str, Any] = {}
         notes: list[str] = []
         for name, value in node.items():
@@ -123,7 +200,15 @@ class _Refiner:
         if _is_object(out) and out.get("additionalProperties") is not False:
             self.is_changed = self.is_changed or "additionalProperties" in out
             out["additionalProperties"] = False
+        self._count(out)
         return out
+
+    def _count(self, node: dict[str, Any]) -> None:
+        properties, required = node.get("properties"), node.get("required")
+        if isinstance(properties, dict):
+            named = required if isinstance(required, list) else []
+            self.optional += sum(name not in named for name in properties)
+        self.unions += "anyOf" in node or isinstance(node.get("type"), list)
 
     def _take(
         self, name: str, value: Any, out: dict[str, Any], notes: list[str], depth: int
@@ -140,7 +225,7 @@ class _Refiner:
                 out[name] = value
             case "nullable" if value is True and isinstance(node_type := out.get("type"), str):
                 out["type"] = [node_type, "null"]
-            case "enum" | "const" | "default" | "examples" | "required":
+            case _ if name in _DATA:
                 out[name] = value
             case _ if name in _BOUNDS or name == "minItems":
                 notes.append(f"{name}: {value}")

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from dialects.capabilities import Capabilities
 from dialects.conversation import Conversation, ReasoningConfig, ReasoningMode
+from dialects.effort import WORDS, fit_word, word_of_budget
 from dialects.errors import refuse
 
 MIN_BUDGET: Final = 1_024
@@ -24,7 +25,6 @@ _BUDGET_OF: Final[dict[str, int]] = {
     "xhigh": 24_576,
     "max": _MAX_BUDGET,
 }
-_RANKS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def decode_thinking(body: dict[str, Any]) -> ReasoningConfig:
@@ -57,7 +57,7 @@ def decode_thinking(body: dict[str, Any]) -> ReasoningConfig:
 def _effort_of(body: dict[str, Any]) -> str | None:
     output = body.get("output_config")
     effort = output.get("effort") if isinstance(output, dict) else None
-    if effort is not None and effort not in _RANKS:
+    if effort is not None and effort not in WORDS:
         raise refuse("must be low, medium, high, xhigh or max", "output_config.effort")
     return effort
 
@@ -102,8 +102,8 @@ def plan_thinking(
         asked is ReasoningMode.BUDGET and "enabled" in capabilities.thinking
     ):
         if asked is ReasoningMode.BUDGET:
-            effort = effort or _fit_word(_word_of(config.budget or 0), capabilities)
-            conversation.warn("thinking", "changed")
+            effort = effort or fit_word(word_of_budget(config.budget or 0), capabilities.efforts)
+            conversation.warn("reasoning", "changed")
         return Plan(_displayed({"type": "adaptive"}, conversation), effort, max_tokens)
     return _plan_budget(conversation, capabilities, effort, max_tokens, may_raise)
 
@@ -126,27 +126,10 @@ def _fit_effort(conversation: Conversation, capabilities: Capabilities) -> str |
     word = conversation.reasoning.effort
     if word is None or word == "none" or not capabilities.efforts:
         return None
-    fitted = _fit_word(word, capabilities)
+    fitted = fit_word(word, capabilities.efforts)
     if fitted != word and word != "minimal":
-        conversation.warn("reasoning_effort", "clamped")
+        conversation.warn("reasoning.effort", "clamped")
     return fitted
-
-
-def _fit_word(word: str, capabilities: Capabilities) -> str | None:
-    """The strongest word the model has that is not above ``word``, else its weakest."""
-    if not capabilities.efforts:
-        return None
-    rank = _RANKS.index(word) if word in _RANKS else _RANKS.index("medium")
-    below = [known for known in capabilities.efforts if _RANKS.index(known) <= rank]
-    return below[-1] if below else capabilities.efforts[0]
-
-
-def _word_of(budget: int) -> str:
-    if budget < 2_048:
-        return "low"
-    if budget < 8_192:
-        return "medium"
-    return "high" if budget < 24_576 else "xhigh"
 
 
 def _plan_off(
@@ -157,11 +140,9 @@ def _plan_off(
         is_needed = capabilities.thinks_by_default or conversation.source == "anthropic_messages"
         return Plan({"type": "disabled"} if is_needed else None, effort, max_tokens)
     if "between_tools" in capabilities.thinking and is_gentle:
-        if not conversation.reasoning.between_tools:
-            conversation.warn("reasoning", "changed")
         return Plan({"type": "between_tools"}, effort, max_tokens)
     conversation.warn("reasoning", "changed")
-    return Plan({"type": "adaptive"}, _fit_word("low", capabilities), max_tokens)
+    return Plan({"type": "adaptive"}, fit_word("low", capabilities.efforts), max_tokens)
 
 
 def _plan_budget(
@@ -188,10 +169,13 @@ def _plan_budget(
 
 
 def _displayed(thinking: dict[str, Any], conversation: Conversation) -> dict[str, Any]:
-    """Models since 4.7 omit the text unless asked; without it a client sees no reasoning at all."""
-    show = conversation.reasoning.show
-    if show is False:
+    """Models since 4.7 omit the text unless asked: a client that wants to see it must be heard.
+
+    One that asked for nothing but to see or keep reasoning (mode DEFAULT) is shown it too.
+    """
+    config = conversation.reasoning
+    if config.show is False:
         thinking["display"] = "omitted"
-    elif show or conversation.source != "anthropic_messages":
+    elif config.show or config.mode is ReasoningMode.DEFAULT:
         thinking["display"] = "summarized"
     return thinking

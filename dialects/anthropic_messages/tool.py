@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dialects import json_text
+from dialects import free_form
 from dialects.anthropic_messages.defined_tool import spell_out
 from dialects.anthropic_messages.schema import is_strict_ready, tool_schema
+from dialects.choice import Offer
 from dialects.conversation import (
     ChoiceMode,
     Conversation,
@@ -14,18 +15,11 @@ from dialects.conversation import (
     ToolChoice,
     ToolKind,
 )
-from dialects.dialect import EncodeContext
-from dialects.errors import refuse, refuse_feature
+from dialects.errors import refuse
 from dialects.names import NameTable
 
 NAME: Final = "anthropic_messages"
 MAX_STRICT: Final = 20
-
-_CUSTOM_SCHEMA: Final[dict[str, Any]] = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-}
 
 
 def decode_tools(body: dict[str, Any]) -> list[Tool]:
@@ -89,19 +83,17 @@ def decode_choice(body: dict[str, Any]) -> tuple[ToolChoice | None, bool | None]
             raise refuse("must be auto, any, none or tool with a name", "tool_choice.type")
 
 
-def encode_tools(conversation: Conversation, names: NameTable) -> list[dict[str, Any]]:
-    """The tools in the client's order; a provider's own tools only towards that provider."""
+def encode_tools(
+    conversation: Conversation, offer: Offer, names: NameTable
+) -> list[dict[str, Any]]:
+    """The offered tools in the client's order; Anthropic's own as they came."""
     tools: list[dict[str, Any]] = []
     strict_left = MAX_STRICT
-    for place, tool in enumerate(conversation.tools):
-        param = f"tools.{place}"
+    for place, tool in enumerate(offer.tools):
         if tool.kind is ToolKind.HOSTED:
-            if tool.dialect == NAME and tool.data is not None:
-                tools.append(tool.data)
-            else:
-                _drop_hosted(conversation, tool, param)
+            tools.append(tool.data or {})
             continue
-        body = _encode_tool(conversation, tool, names, param)
+        body = _encode_tool(conversation, tool, names, f"tools.{place}")
         if tool.strict and tool.kind is ToolKind.FUNCTION:
             if strict_left and is_strict_ready(body["input_schema"]):
                 body["strict"] = True
@@ -114,26 +106,14 @@ def encode_tools(conversation: Conversation, names: NameTable) -> list[dict[str,
     return tools
 
 
-def _drop_hosted(conversation: Conversation, tool: Tool, param: str) -> None:
-    choice = conversation.tool_choice
-    is_forced = choice is not None and choice.mode is ChoiceMode.NAMED and tool.name in choice.names
-    if is_forced or (
-        choice is not None
-        and choice.mode is ChoiceMode.REQUIRED
-        and all(other.kind is ToolKind.HOSTED for other in conversation.tools)
-    ):
-        raise refuse_feature(f"the tool {tool.name!r} cannot be run by this model", param)
-    conversation.warn(param, "dropped")
-
-
 def _encode_tool(
     conversation: Conversation, tool: Tool, names: NameTable, param: str
 ) -> dict[str, Any]:
     body: dict[str, Any] = {"name": names.upstream_name(tool.name, tool.namespace)}
     description = tool.description
     if tool.kind is ToolKind.CUSTOM:
-        description = _describe_custom(tool)
-        schema = _CUSTOM_SCHEMA
+        description = free_form.describe(tool)
+        schema = free_form.wrap_schema()
     else:
         schema, is_changed = tool_schema(tool.schema, f"{param}.input_schema")
         if is_changed:
@@ -144,63 +124,26 @@ def _encode_tool(
     return body
 
 
-def _describe_custom(tool: Tool) -> str:
-    """A free-form tool's description with its grammar in words: there is no other place for it."""
-    parts = [tool.description or ""]
-    grammar = tool.format or {}
-    if grammar.get("type") not in (None, "text"):
-        inner = grammar.get("grammar")
-        told = inner if isinstance(inner, dict) else grammar
-        definition = told.get("definition")
-        text = definition if isinstance(definition, str) else json_text.render_text(grammar)
-        parts.append(f"The input must follow this {told.get('syntax') or ''} grammar:\n{text}")
-    return "\n\n".join(part for part in parts if part)
-
-
 def encode_choice(
-    conversation: Conversation, context: EncodeContext, names: NameTable, *, has_tools: bool
+    conversation: Conversation, offer: Offer, names: NameTable
 ) -> dict[str, Any] | None:
-    """``tool_choice``; without tools there is none. Forcing falls back where a model refuses it."""
-    if not has_tools:
+    """``tool_choice``; None where nothing is to be said."""
+    if not offer.tools:
         return None
-    choice = conversation.tool_choice
-    body = _choice_body(conversation, context, names, choice)
+    body: dict[str, Any] | None = None
+    match offer.mode:
+        case None:
+            pass
+        case ChoiceMode.REQUIRED:
+            body = {"type": "any"}
+        case ChoiceMode.NAMED:
+            tool = offer.chosen[0]
+            is_own = tool.kind is ToolKind.HOSTED
+            name = tool.name if is_own else names.upstream_name(tool.name, tool.namespace)
+            body = {"type": "tool", "name": name}
+        case mode:
+            body = {"type": mode.value}
     if conversation.parallel_tools is False and (body is None or body["type"] != "none"):
         body = body or {"type": "auto"}
         body["disable_parallel_tool_use"] = True
     return body
-
-
-def _choice_body(
-    conversation: Conversation,
-    context: EncodeContext,
-    names: NameTable,
-    choice: ToolChoice | None,
-) -> dict[str, Any] | None:
-    if choice is None:
-        return None
-    match choice.mode:
-        case ChoiceMode.NONE:
-            return {"type": "none"}
-        case ChoiceMode.AUTO:
-            if choice.names:
-                conversation.warn("tool_choice.allowed_tools", "dropped")
-            return {"type": "auto"}
-    is_one = len(choice.names) == 1
-    if choice.mode is ChoiceMode.REQUIRED and choice.names and not is_one:
-        conversation.warn("tool_choice.allowed_tools", "dropped")
-    if not context.capabilities.forced_tool_choice:
-        conversation.warn("tool_choice", "changed")
-        return {"type": "auto"}
-    if is_one:
-        return {"type": "tool", "name": _chosen_name(conversation, names, choice.names[0])}
-    return {"type": "any"}
-
-
-def _chosen_name(conversation: Conversation, names: NameTable, name: str) -> str:
-    for tool in conversation.tools:
-        if name in (tool.name, f"{tool.namespace}.{tool.name}"):
-            if tool.kind is ToolKind.HOSTED:
-                return name
-            return names.upstream_name(tool.name, tool.namespace)
-    raise refuse(f"the tool {name!r} is not among the tools", "tool_choice")

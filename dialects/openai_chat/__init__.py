@@ -7,7 +7,7 @@ from typing import Final
 from dialects.dialect import Dialect
 from dialects.openai_chat.encode import encode_request
 from dialects.openai_chat.fault import keepalive, parse_fault, render_fault, render_stream_fault
-from dialects.openai_chat.request import decode_request, peek
+from dialects.openai_chat.request import FIELD_NAMES, decode_request, peek
 from dialects.openai_chat.response import read_answer, write_answer
 from dialects.openai_chat.stream import ChatReader, ChatWriter
 from dialects.openai_chat.tap import ChatTap
@@ -19,6 +19,8 @@ DIALECT: Final = Dialect(
     path="/v1/chat/completions",
     peek=peek,
     decode_request=decode_request,
+    check_headers=lambda *_: None,
+    field_names=FIELD_NAMES,
     encode_request=encode_request,
     request_headers=lambda _: {},
     unseal_history=unseal_history,

@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Final
+from typing import Any
 
 from dialects import json_text
+from dialects.choice import settle_offer
 from dialects.conversation import Conversation, ReasoningMode
 from dialects.dialect import EncodeContext
+from dialects.effort import fit_word, word_of_budget
 from dialects.errors import refuse_feature
+from dialects.extras import carry_extras
 from dialects.names import NameTable
 from dialects.openai_chat.content import NAME
 from dialects.openai_chat.history import History
-from dialects.openai_chat.tool import is_closed, render_choice, render_tools
-
-# Fields of the other dialects that change what is asked for: without them it is another request.
-_REFUSED: Final = frozenset(
-    {
-        *("background", "container", "conversation", "fallback_credit", "mcp_servers"),
-        *("previous_response_id", "prompt", "thread", "top_logprobs"),
-    }
-)
-# Fields without meaning here whose absence nobody can see.
-_SILENT: Final = frozenset({"client_metadata", "include", "metadata", "store", "stream_options"})
-
-_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-# Upper bounds of a thinking budget in tokens → the effort that comes nearest.
-_BUDGETS: Final = ((2_048, "low"), (8_192, "medium"), (24_576, "high"))
+from dialects.openai_chat.tool import render_choice, render_tools
+from dialects.tool_schema import is_closed
 
 
 def encode_request(conversation: Conversation, context: EncodeContext) -> dict[str, Any]:
@@ -45,7 +35,7 @@ def encode_request(conversation: Conversation, context: EncodeContext) -> dict[s
     context.tools.update(names.aliases)
     history = History(conversation, context, names)
     body: dict[str, Any] = {"model": context.model, "messages": history.messages}
-    _add_extras(body, conversation)
+    body.update(carry_extras(conversation, NAME))
     _add_limits(body, conversation, context)
     _add_sampling(body, conversation, context)
     _add_tools(body, conversation, context, names)
@@ -56,16 +46,6 @@ def encode_request(conversation: Conversation, context: EncodeContext) -> dict[s
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}
     return body
-
-
-def _add_extras(body: dict[str, Any], conversation: Conversation) -> None:
-    for name, value in conversation.extras.items():
-        if conversation.source == NAME:
-            body[name] = value
-        elif name in _REFUSED:
-            raise refuse_feature(f"{name} is not available on this model.", name)
-        elif name not in _SILENT:
-            conversation.warn(name, "dropped")
 
 
 def _add_limits(body: dict[str, Any], conversation: Conversation, context: EncodeContext) -> None:
@@ -90,7 +70,7 @@ def _add_sampling(body: dict[str, Any], conversation: Conversation, context: Enc
         if value is None:
             continue
         is_known = name != "top_k" or context.capabilities.family != "openai"
-        if context.capabilities.sampling and is_known:
+        if is_known and context.capabilities.samples(conversation.reasoning):
             body[name] = value
         else:
             conversation.warn(name, "dropped")
@@ -99,46 +79,65 @@ def _add_sampling(body: dict[str, Any], conversation: Conversation, context: Enc
 def _add_tools(
     body: dict[str, Any], conversation: Conversation, context: EncodeContext, names: NameTable
 ) -> None:
-    tools = render_tools(conversation, context, names)
+    capabilities = context.capabilities
+    offer = settle_offer(
+        conversation,
+        NAME,
+        can_force=capabilities.forced_tool_choice,
+        can_allow=capabilities.family == "openai",
+    )
+    tools = render_tools(offer, context, names)
     if not tools:
         return
     body["tools"] = tools
-    choice = render_choice(conversation, context, names)
+    choice = render_choice(offer, context, names)
     if choice is not None:
         body["tool_choice"] = choice
-    if conversation.parallel_tools is not None:
-        body["parallel_tool_calls"] = conversation.parallel_tools
+    if conversation.parallel_tools is False:
+        body["parallel_tool_calls"] = False
 
 
 def _add_reasoning(
     body: dict[str, Any], conversation: Conversation, context: EncodeContext, *, lost: bool
 ) -> None:
-    wanted, capabilities = conversation.reasoning, context.capabilities
+    capabilities = context.capabilities
     effort = _wanted_effort(conversation)
     if capabilities.efforts:
         effort = _fit_effort(effort, conversation, context, has_tools="tools" in body)
         if effort is not None:
             body["reasoning_effort"] = effort
+    elif capabilities.thinking:
+        _switch_thinking(body, conversation, context, lost=lost)
+    elif effort is None or effort == "none":
         return
-    if capabilities.thinking:
-        is_off = wanted.mode is ReasoningMode.OFF
-        if lost and not is_off and capabilities.reasoning_field is not None:
-            # These servers refuse a call in the history without its reasoning while they think.
-            conversation.warn("reasoning", "off")
-            is_off = True
-        if is_off and "disabled" in capabilities.thinking:
-            body["thinking"] = {"type": "disabled"}
-        elif not is_off and wanted.mode is not ReasoningMode.DEFAULT:
-            body["thinking"] = {"type": "enabled"}
-            if effort is not None:
-                conversation.warn("reasoning_effort", "dropped")
-        return
-    if effort is None or effort == "none":
-        return
-    if conversation.source == NAME:
+    elif conversation.source == NAME:
         body["reasoning_effort"] = effort
     else:
         conversation.warn("reasoning", "dropped")
+
+
+def _switch_thinking(
+    body: dict[str, Any], conversation: Conversation, context: EncodeContext, *, lost: bool
+) -> None:
+    """For models that think or do not, each server with a switch of its own."""
+    wanted, capabilities = conversation.reasoning, context.capabilities
+    is_on = wanted.mode is not ReasoningMode.OFF
+    if lost and is_on and capabilities.reasoning_field is not None:
+        # These servers refuse a call in the history without its reasoning while they think.
+        conversation.warn("reasoning", "off")
+        is_on = False
+    if is_on and wanted.mode is ReasoningMode.DEFAULT:
+        return
+    if wanted.effort not in (None, "none"):
+        conversation.warn("reasoning.effort", "dropped")
+    if not is_on and "disabled" not in capabilities.thinking:
+        conversation.warn("reasoning", "dropped")
+    elif capabilities.thinking_switch == "enable_thinking":
+        body["enable_thinking"] = is_on
+    elif capabilities.thinking_switch == "chat_template_kwargs":
+        body["chat_template_kwargs"] = {"enable_thinking": is_on, "thinking": is_on}
+    else:
+        body["thinking"] = {"type": "enabled" if is_on else "disabled"}
 
 
 def _wanted_effort(conversation: Conversation) -> str | None:
@@ -146,8 +145,7 @@ def _wanted_effort(conversation: Conversation) -> str | None:
     if wanted.mode is ReasoningMode.OFF:
         return "none"
     if wanted.effort is None and wanted.budget is not None:
-        budget = wanted.budget
-        return next((effort for bound, effort in _BUDGETS if budget < bound), "xhigh")
+        return word_of_budget(wanted.budget)
     return wanted.effort
 
 
@@ -158,17 +156,17 @@ def _fit_effort(
     if context.capabilities.family == "openai" and "max" in efforts:
         # From 5.6 on, Chat takes neither "max" nor reasoning beside tools; Responses takes both.
         efforts.remove("max")
-        if has_tools and "none" in efforts and effort != "none":
-            conversation.warn("reasoning", "off")
+        if has_tools and "none" in efforts:
+            if effort not in (None, "none"):
+                conversation.warn("reasoning", "off")
             return "none"
     if effort is None or effort in efforts:
         return effort
     if effort == "none" and not context.capabilities.thinks_by_default:
         return None
-    conversation.warn("reasoning_effort", "changed")
-    thinking = [one for one in efforts if one != "none"]
-    rank = _EFFORTS.index(effort) if effort in _EFFORTS else len(_EFFORTS)
-    return next((one for one in reversed(thinking) if _EFFORTS.index(one) <= rank), thinking[0])
+    if conversation.reasoning.budget is None:  # a budget is no word that could be changed
+        conversation.warn("reasoning.effort", "changed")
+    return fit_word(effort, efforts)
 
 
 def _add_format(body: dict[str, Any], conversation: Conversation, context: EncodeContext) -> None:
@@ -179,12 +177,12 @@ def _add_format(body: dict[str, Any], conversation: Conversation, context: Encod
         body["response_format"] = {"type": "json_object"}
         return
     if not context.capabilities.json_schema:
-        raise refuse_feature("This model takes no JSON schema for its answer.", "response_format")
+        raise refuse_feature("This model takes no JSON schema for its answer.", "format")
     strict = form.strict
     if strict is None and conversation.source != NAME:
-        strict = is_closed(form.schema)
+        strict = is_closed(form.schema or {})
         if not strict:
-            conversation.warn("output_format.strict", "off")
+            conversation.warn("format.strict", "off")
     detail = {
         "name": form.name or "output",
         "description": form.description,
@@ -202,15 +200,19 @@ def _add_identity(body: dict[str, Any], conversation: Conversation, context: Enc
     if is_openai:
         body["prompt_cache_key"] = conversation.cache_key or _cache_key(conversation, context, body)
     tier = conversation.service_tier
-    if tier is not None and conversation.source != "anthropic_messages":
+    if tier is not None and (conversation.source == NAME or _is_openai_tier(conversation, context)):
         body["service_tier"] = tier
-    elif tier not in (None, "auto", "standard_only", "standard"):
+    elif tier not in (None, "auto", "default", "standard", "standard_only"):
         conversation.warn("service_tier", "dropped")
     if conversation.verbosity is not None:
         if is_openai or conversation.source == NAME:
             body["verbosity"] = conversation.verbosity
         else:
             conversation.warn("verbosity", "dropped")
+
+
+def _is_openai_tier(conversation: Conversation, context: EncodeContext) -> bool:
+    return context.capabilities.family == "openai" and conversation.source == "openai_responses"
 
 
 def _cache_key(conversation: Conversation, context: EncodeContext, body: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ from dialects.dialect import EncodeContext
 from dialects.envelope import open_reasoning
 from dialects.errors import refuse_feature
 from dialects.names import CallIds, NameTable
-from dialects.openai_chat.content import NAME, render_parts
+from dialects.openai_chat.content import NAME, PartRenderer
 from dialects.openai_chat.wire import as_text
 
 NO_RESULT: Final = "No result was recorded for this call."
@@ -38,7 +38,15 @@ NO_RESULT: Final = "No result was recorded for this call."
 class History:
     """Builds ``messages``; ``lost_reasoning`` says that a call stands without its reasoning."""
 
-    __slots__ = ("_context", "_conversation", "_ids", "_names", "lost_reasoning", "messages")
+    __slots__ = (
+        "_context",
+        "_conversation",
+        "_ids",
+        "_names",
+        "_parts",
+        "lost_reasoning",
+        "messages",
+    )
 
     def __init__(
         self, conversation: Conversation, context: EncodeContext, names: NameTable
@@ -47,6 +55,7 @@ class History:
         self._context = context
         self._names = names
         self._ids = CallIds()
+        self._parts = PartRenderer(conversation, context)
         self.messages: list[dict[str, Any]] = []
         self.lost_reasoning = False
         self._add_system()
@@ -59,6 +68,17 @@ class History:
             else:
                 stretch.append(turn)
         self._add_stretch(stretch)
+        self._check_prefill()
+
+    def _check_prefill(self) -> None:
+        """Anthropic's clients end on words for the model to go on from; it would start anew."""
+        last = self.messages[-1] if self.messages else {}
+        if self._conversation.source != "anthropic_messages" or last.get("role") != "assistant":
+            return
+        if not self._context.capabilities.prefill:
+            where = self._conversation.turns[-1].where
+            raise refuse_feature("This model cannot continue a prefilled answer.", where)
+        self._conversation.warn("messages", "changed")
 
     def _add_system(self) -> None:
         text = "\n\n".join(block.text for block in self._conversation.system if block.text)
@@ -73,29 +93,37 @@ class History:
             kept: list[Part] = []
             for part in turn.parts:
                 if isinstance(part, ToolResult):
-                    self._add_result(part, moved, kept)
+                    self._add_result(part, turn.where, moved, kept)
+                elif isinstance(part, Opaque) and part.dialect == "openai_responses":
+                    # What a provider's own tool gave: its call is not shown either.
+                    self._conversation.warn(as_text(part.data.get("type")), "dropped")
                 else:
                     kept.append(part)
             if kept:
-                rest.append(Turn(turn.role, kept))
+                rest.append(Turn(turn.role, kept, turn.where))
         for call_id in self._ids.close_turn():
-            self._conversation.warn("messages.tool_result", "added")
+            self._conversation.warn("messages", "changed")
             self.messages.append({"role": "tool", "tool_call_id": call_id, "content": NO_RESULT})
         if moved:
-            rest.insert(0, Turn(Role.USER, moved))
+            rest.insert(0, Turn(Role.USER, moved, turns[0].where))
         for turn in rest:
             self._add_turn(turn)
 
     def _add_turn(self, turn: Turn) -> None:
-        param = f"messages.{len(self.messages)}.content"
         if turn.role is Role.SYSTEM:
             role = self._context.capabilities.system_role
-            text = "\n\n".join(part.text for part in turn.parts if isinstance(part, Text))
+            texts = [part.text for part in turn.parts if isinstance(part, Text)]
+            if len(texts) != len(turn.parts):
+                raise refuse_feature("A system message holds text only.", turn.where)
+            text = "\n\n".join(texts)
             self.messages.append({"role": role, "content": text})
         else:
-            self.messages.append({"role": "user", "content": render_parts(turn.parts, param)})
+            content = self._parts.render(turn.parts, turn.where)
+            self.messages.append({"role": "user", "content": content})
 
-    def _add_result(self, result: ToolResult, moved: list[Part], kept: list[Part]) -> None:
+    def _add_result(
+        self, result: ToolResult, where: str, moved: list[Part], kept: list[Part]
+    ) -> None:
         """One tool message; ``moved`` takes what has no place in it, ``kept`` an orphan's parts."""
         texts: list[str] = []
         attached: list[Part] = []
@@ -105,20 +133,20 @@ class History:
                 texts.append(f"[{kind} attached below]")
                 attached.append(part)
             else:
-                texts.append(self._result_text(part))
+                texts.append(self._result_text(part, where))
         text = "\n".join(texts)
         if result.is_error:
             text = f"Error: {text}"
         call_id = self._ids.add_result(result.id)
         if call_id is None:
-            self._conversation.warn("messages.tool_result", "text")
+            self._conversation.warn("messages", "changed")
             kept += [Text(f"[result of an unknown tool call]\n{text}"), *attached]
             return
         self.messages.append({"role": "tool", "tool_call_id": call_id, "content": text})
         moved += attached
 
-    def _result_text(self, part: Part) -> str:
-        rendered = render_parts([part], "messages.tool_result")
+    def _result_text(self, part: Part, where: str) -> str:
+        rendered = self._parts.render([part], where)
         if isinstance(rendered, str):
             return rendered
         shown = rendered[0]
@@ -140,10 +168,12 @@ class History:
         for part in turn.parts:
             if isinstance(part, Opaque):
                 kind = as_text(part.data.get("type")) or "unknown"
-                self._conversation.warn(f"messages.{kind}", "dropped")
+                if kind == "compaction":
+                    raise refuse_feature("A compacted history means nothing here.", turn.where)
+                self._conversation.warn(kind, "dropped")
             elif not isinstance(part, Text | Refusal | ToolCall | Reasoning):
                 kind = type(part).__name__.lower()
-                raise refuse_feature(f"An assistant turn cannot hold a {kind} here.", "messages")
+                raise refuse_feature(f"An assistant turn cannot hold a {kind} here.", turn.where)
 
     def _render_call(self, call: ToolCall) -> dict[str, Any]:
         name = self._names.upstream_name(call.name, call.namespace)
@@ -158,7 +188,12 @@ class History:
         return {"id": call_id, "type": "function", "function": function}
 
     def _add_reasoning(self, turn: Turn, message: dict[str, Any], *, has_calls: bool) -> None:
-        parts = [self._opened(part) for part in turn.parts if isinstance(part, Reasoning)]
+        parts = [
+            opened
+            for part in turn.parts
+            if isinstance(part, Reasoning)
+            and (opened := open_reasoning(part, self._context.open_seal))
+        ]
         details = [
             entry for part in parts if part.carrier == NAME for entry in parse_details(part.data)
         ]
@@ -172,11 +207,6 @@ class History:
             message[field] = "".join(texts)
         elif has_calls:
             self.lost_reasoning = True
-
-    def _opened(self, part: Reasoning) -> Reasoning:
-        """What an envelope holds: its text, not the client's copy of it, is the true one."""
-        opened = open_reasoning(part, self._context.open_seal)
-        return Reasoning(part.text) if opened is None else opened
 
 
 def parse_details(data: str | None) -> list[dict[str, Any]]:

@@ -52,47 +52,49 @@ class _Reading:
             self._conversation.warn("messages.name", "dropped")
         match message.get("role"):
             case "system" | "developer":
-                self._take_system(parse_content(message.get("content"), param), param)
+                self._take_system(parse_content(message.get("content"), param), position)
             case "user":
                 # An empty message is still a turn: what to make of it is for the encoder to say.
                 parts = parse_content(message.get("content"), param)
-                self._add(Role.USER, parts or [Text("")])
+                self._add(Role.USER, parts or [Text("")], position)
             case "assistant":
-                self._add(Role.ASSISTANT, self._parse_assistant(message, position))
+                self._add(Role.ASSISTANT, self._parse_assistant(message, position), position)
             case "tool":
                 call_id = mend_text(as_text(message.get("tool_call_id")))
                 if not call_id:
                     raise refuse(
                         "A tool message needs a tool_call_id.", f"messages.{position}.tool_call_id"
                     )
-                self._take_result(ToolResult(call_id, parse_content(message.get("content"), param)))
+                result = ToolResult(call_id, parse_content(message.get("content"), param))
+                self._take_result(result, position)
             case "function":
                 name = mend_text(as_text(message.get("name")))
                 call_id = self._legacy_ids.get(name) or _legacy_id(position, name)
-                self._take_result(ToolResult(call_id, parse_content(message.get("content"), param)))
+                result = ToolResult(call_id, parse_content(message.get("content"), param))
+                self._take_result(result, position)
             case _:
                 raise refuse("A message has an unknown role.", f"messages.{position}.role")
 
-    def _take_system(self, parts: list[Part], param: str) -> None:
+    def _take_system(self, parts: list[Part], position: int) -> None:
         texts = [part for part in parts if isinstance(part, Text)]
         if len(texts) != len(parts):
-            raise refuse("A system message holds text only.", param)
+            raise refuse("A system message holds text only.", f"messages.{position}.content")
         if self._turns:
-            self._add(Role.SYSTEM, list(texts))
+            self._add(Role.SYSTEM, list(texts), position)
         else:
             self._conversation.system += texts
 
-    def _take_result(self, result: ToolResult) -> None:
+    def _take_result(self, result: ToolResult, position: int) -> None:
         """Results of one step stand together: parallel calls have one turn of answers."""
         last = self._turns[-1] if self._turns else None
         if last and last.role is Role.USER and isinstance(last.parts[-1], ToolResult):
             last.parts.append(result)
         else:
-            self._add(Role.USER, [result])
+            self._add(Role.USER, [result], position)
 
-    def _add(self, role: Role, parts: list[Part]) -> None:
+    def _add(self, role: Role, parts: list[Part], position: int) -> None:
         if parts:
-            self._turns.append(Turn(role, parts))
+            self._turns.append(Turn(role, parts, f"messages.{position}"))
 
     def _parse_assistant(self, message: dict[str, Any], position: int) -> list[Part]:
         param = f"messages.{position}"

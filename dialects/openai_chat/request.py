@@ -12,13 +12,20 @@ from dialects.conversation import (
     ReasoningMode,
 )
 from dialects.dialect import Peek
+from dialects.effort import WORDS
 from dialects.errors import refuse
 from dialects.openai_chat.content import NAME
 from dialects.openai_chat.message import add_messages
 from dialects.openai_chat.tool import parse_choice, parse_tools
 from dialects.openai_chat.wire import as_dict, as_text, mend_text
 
-_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+FIELD_NAMES: Final = {
+    "stops": "stop",
+    "format": "response_format",
+    "reasoning": "reasoning_effort",
+    "reasoning.effort": "reasoning_effort",
+    "parallel_tools": "parallel_tool_calls",
+}
 
 # Fields the hub has words for; every other one goes into ``extras`` as it came.
 _KNOWN: Final = frozenset(
@@ -91,6 +98,8 @@ def decode_request(body: dict[str, Any]) -> Conversation:
     conversation.parallel_tools = parallel if isinstance(parallel, bool) else None
     if body.get("functions") and not body.get("tools"):
         conversation.parallel_tools = False  # the old shape has room for one call
+    if body.get("stop") in ("", [""]) or "" in (body.get("stop") or ()):
+        conversation.warn("stop", "dropped")
     add_messages(body.get("messages"), conversation)
     return conversation
 
@@ -149,8 +158,8 @@ def _parse_reasoning(body: dict[str, Any]) -> ReasoningConfig:
     if isinstance(effort, dict):  # {effort, summary}: Responses' form under Chat's name
         detail, effort = {**detail, **effort}, None
     effort = effort or detail.get("effort")
-    if effort is not None and effort not in _EFFORTS:
-        raise refuse(f"reasoning_effort must be one of {', '.join(_EFFORTS)}.", "reasoning_effort")
+    if effort is not None and effort not in WORDS:
+        raise refuse(f"reasoning_effort must be one of {', '.join(WORDS)}.", "reasoning_effort")
     show = detail.get("exclude") is not True
     thinking = as_dict(body.get("thinking"))
     budget = detail.get("max_tokens") or thinking.get("budget_tokens")

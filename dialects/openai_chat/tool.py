@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dialects import json_text
-from dialects.conversation import ChoiceMode, Conversation, Tool, ToolChoice, ToolKind
+from dialects import free_form
+from dialects.choice import Offer
+from dialects.conversation import ChoiceMode, Tool, ToolChoice, ToolKind
 from dialects.dialect import EncodeContext
 from dialects.errors import refuse, refuse_feature
 from dialects.names import NameTable
 from dialects.openai_chat.content import NAME
 from dialects.openai_chat.wire import as_dict, as_dicts, as_text, mend_text
+from dialects.tool_schema import whole_schema
 
-_WRAPPED_SCHEMA: Final = {
-    "type": "object",
-    "properties": {"input": {"type": "string"}},
-    "required": ["input"],
-}
 _MODES: Final = {
     "auto": ChoiceMode.AUTO,
     "none": ChoiceMode.NONE,
@@ -44,7 +41,7 @@ def _parse_tool(tool: dict[str, Any], param: str) -> Tool:
             ToolKind.CUSTOM,
             _parse_name(custom, param),
             description=as_text(custom.get("description")) or None,
-            format=as_dict(custom.get("format")) or None,
+            format=_flatten(as_dict(custom.get("format"))),
             cache=cache,
         )
     name = as_text(tool.get("name")) or as_text(kind)
@@ -97,33 +94,24 @@ def _chosen_name(choice: dict[str, Any]) -> str:
     return as_text(holder.get("name"))
 
 
-def render_tools(
-    conversation: Conversation, context: EncodeContext, names: NameTable
-) -> list[dict[str, Any]]:
-    """The tools for an upstream; what it cannot have is dropped with a warning or refused."""
-    rendered = [
-        shown
-        for tool in conversation.tools
-        if (shown := _render_tool(tool, conversation, context, names)) is not None
-    ]
+def render_tools(offer: Offer, context: EncodeContext, names: NameTable) -> list[dict[str, Any]]:
+    """The offered tools for an upstream; more than it takes are refused."""
     most = context.capabilities.max_tools
-    if most is not None and len(rendered) > most:
+    if most is not None and len(offer.tools) > most:
         raise refuse_feature(f"This model takes at most {most} tools.", "tools")
-    return rendered
+    return [_render_tool(tool, context, names) for tool in offer.tools]
 
 
-def _render_tool(
-    tool: Tool, conversation: Conversation, context: EncodeContext, names: NameTable
-) -> dict[str, Any] | None:
+def _render_tool(tool: Tool, context: EncodeContext, names: NameTable) -> dict[str, Any]:
     if tool.kind is ToolKind.HOSTED:
-        return _render_hosted(tool, conversation)
+        return tool.data or {}
     name = names.upstream_name(tool.name, tool.namespace)
     if tool.kind is ToolKind.CUSTOM and context.capabilities.custom_tools:
         custom = {"name": name, "description": tool.description, "format": _nest(tool.format)}
         return {"type": "custom", "custom": _present(custom)}
     if tool.kind is ToolKind.CUSTOM:
-        wrapped = {"description": _describe_custom(tool), "parameters": _WRAPPED_SCHEMA}
-        return {"type": "function", "function": {"name": name} | wrapped}
+        stand_in = {"description": free_form.describe(tool), "parameters": free_form.wrap_schema()}
+        return {"type": "function", "function": {"name": name} | stand_in}
     function = {
         "name": name,
         "description": tool.description,
@@ -133,98 +121,38 @@ def _render_tool(
     return {"type": "function", "function": _present(function)}
 
 
-def _render_hosted(tool: Tool, conversation: Conversation) -> dict[str, Any] | None:
-    if tool.dialect == NAME:
-        return tool.data
-    choice = conversation.tool_choice
-    is_forced = choice is not None and (
-        tool.name in choice.names
-        or (choice.mode is ChoiceMode.REQUIRED and len(conversation.tools) == 1)
-    )
-    # Responses clients list hosted tools by habit; Anthropic clients mean them.
-    if is_forced or tool.dialect != "openai_responses":
-        raise refuse_feature(f"The tool {tool.name} is not available on this model.", "tools")
-    conversation.warn(f"tools.{tool.name}", "dropped")
-    return None
-
-
 def _nest(form: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A custom tool's grammar: Chat nests what Responses writes flat."""
-    if form is None or form.get("type") != "grammar" or "grammar" in form:
+    """A custom tool's grammar: Chat nests what the hub, like Responses, holds flat."""
+    if form is None or form.get("type") != "grammar":
         return form
     return {"type": "grammar", "grammar": {k: v for k, v in form.items() if k != "type"}}
 
 
-def _describe_custom(tool: Tool) -> str:
-    pieces = [tool.description] if tool.description else []
-    if tool.format and tool.format.get("type") == "grammar":
-        grammar = as_dict(tool.format.get("grammar")) or tool.format
-        syntax = as_text(grammar.get("syntax"))
-        definition = as_text(grammar.get("definition")) or json_text.render_text(grammar)
-        pieces.append(f"The input must match this {syntax} grammar:\n{definition}")
-    return "\n\n".join(pieces) or "Takes free-form text as its input."
-
-
-def whole_schema(schema: dict[str, Any] | None) -> dict[str, Any]:
-    """A schema with the ``type`` and ``properties`` that servers insist on."""
-    if not schema:
-        return {"type": "object", "properties": {}}
-    whole = schema if "type" in schema else {"type": "object", **schema}
-    if whole.get("type") == "object" and whole.get("properties") is None:
-        whole = {**whole, "properties": {}}
-    return whole
-
-
-def is_closed(schema: object) -> bool:
-    """Whether strict mode takes it: every object closed and every property required."""
-    if isinstance(schema, list):
-        return all(is_closed(one) for one in schema)
-    if not isinstance(schema, dict):
-        return True
-    if schema.get("type") == "object" or "properties" in schema:
-        properties = as_dict(schema.get("properties"))
-        required = schema.get("required")
-        if schema.get("additionalProperties") is not False:
-            return False
-        if set(properties) != set(required if isinstance(required, list) else []):
-            return False
-        return all(is_closed(one) for one in properties.values())
-    return all(is_closed(one) for one in schema.values())
+def _flatten(form: dict[str, Any]) -> dict[str, Any] | None:
+    grammar = as_dict(form.get("grammar"))
+    flat = {key: value for key, value in form.items() if key != "grammar"} | grammar
+    return flat or None
 
 
 def render_choice(
-    conversation: Conversation, context: EncodeContext, names: NameTable
+    offer: Offer, context: EncodeContext, names: NameTable
 ) -> str | dict[str, Any] | None:
     """``tool_choice`` for an upstream; None leaves it out."""
-    choice = conversation.tool_choice
-    if choice is None:
+    if offer.mode is None:
         return None
-    is_forced = choice.mode in (ChoiceMode.NAMED, ChoiceMode.REQUIRED)
-    if is_forced and not context.capabilities.forced_tool_choice:
-        conversation.warn("tool_choice", "auto")
-        return "auto"
-    chosen = [_render_chosen(name, conversation, context, names) for name in choice.names]
-    if choice.mode is ChoiceMode.NAMED:
+    chosen = [_render_chosen(tool, context, names) for tool in offer.chosen]
+    if offer.mode is ChoiceMode.NAMED:
         return chosen[0]
     if not chosen:
-        return choice.mode.value
-    if context.capabilities.family == "openai":
-        allowed = {"mode": choice.mode.value, "tools": chosen}
-        return {"type": "allowed_tools", "allowed_tools": allowed}
-    if choice.mode is ChoiceMode.REQUIRED and len(chosen) == 1:
-        return chosen[0]
-    conversation.warn("tool_choice.allowed_tools", "dropped")
-    return choice.mode.value
+        return offer.mode.value
+    allowed = {"mode": offer.mode.value, "tools": chosen}
+    return {"type": "allowed_tools", "allowed_tools": allowed}
 
 
-def _render_chosen(
-    name: str, conversation: Conversation, context: EncodeContext, names: NameTable
-) -> dict[str, Any]:
-    tool = next((one for one in conversation.tools if one.name == name), None)
-    namespace = tool.namespace if tool else None
-    is_custom = tool is not None and tool.kind is ToolKind.CUSTOM
-    kind = "custom" if is_custom and context.capabilities.custom_tools else "function"
-    return {"type": kind, kind: {"name": names.upstream_name(name, namespace)}}
+def _render_chosen(tool: Tool, context: EncodeContext, names: NameTable) -> dict[str, Any]:
+    is_custom = tool.kind is ToolKind.CUSTOM and context.capabilities.custom_tools
+    kind = "custom" if is_custom else "function"
+    return {"type": kind, kind: {"name": names.upstream_name(tool.name, tool.namespace)}}
 
 
 def _present(values: dict[str, Any]) -> dict[str, Any]:

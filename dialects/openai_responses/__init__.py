@@ -12,7 +12,7 @@ from dialects.openai_responses.fault import (
     render_stream_fault,
 )
 from dialects.openai_responses.reader import StreamReader
-from dialects.openai_responses.request import decode_request, peek
+from dialects.openai_responses.request import FIELD_NAMES, decode_request, peek
 from dialects.openai_responses.response import read_answer, write_answer
 from dialects.openai_responses.tap import StreamTap
 from dialects.openai_responses.unseal import unseal_history
@@ -25,6 +25,8 @@ DIALECT: Final = Dialect(
     path="/v1/responses",
     peek=peek,
     decode_request=decode_request,
+    check_headers=lambda *_: None,
+    field_names=FIELD_NAMES,
     encode_request=encode_request,
     request_headers=lambda _: {},
     unseal_history=unseal_history,

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final
+from typing import Final
 
-from dialects.json_text import render_text
 from dialects.openai_responses.payload import whole_characters
 
 _OPENING: Final = re.compile(r'\s*\{\s*"input"\s*:\s*"')
@@ -25,21 +24,6 @@ _ESCAPES: Final = {
     "r": "\r",
     "t": "\t",
 }
-
-
-def wrap_schema() -> dict[str, Any]:
-    """The arguments of a function that stands in for a free-form tool."""
-    return {
-        "type": "object",
-        "properties": {"input": {"type": "string"}},
-        "required": ["input"],
-        "additionalProperties": False,
-    }
-
-
-def wrap_input(text: str) -> str:
-    """A free-form call's text as the stand-in's arguments."""
-    return render_text({"input": text})
 
 
 def unwrap_input(arguments: str) -> str:

@@ -27,11 +27,11 @@ from dialects.conversation import (
     Turn,
 )
 from dialects.errors import refuse, refuse_feature
+from dialects.media import is_data_uri, parse_data_uri
 from dialects.openai_responses.payload import (
     object_of,
     objects_of,
     optional_text,
-    parse_data_uri,
     text_of,
 )
 
@@ -64,13 +64,13 @@ _REFUSED_ITEMS: Final = {
     "compaction_trigger": "Compaction is not available on this model: leave the item out.",
 }
 
-DecodeTool = Callable[[dict[str, Any], str], list[Tool]]
+DecodeTool = Callable[[dict[str, Any], str, Conversation], list[Tool]]
 
 
 def decode_input(value: object, conversation: Conversation, decode_tool: DecodeTool) -> None:
     """Fill ``system`` and ``turns`` (and ``tools``, where an item adds some)."""
     if isinstance(value, str):
-        conversation.turns.append(Turn(Role.USER, [Text(value)]))
+        conversation.turns.append(Turn(Role.USER, [Text(value)], "input"))
         return
     if not isinstance(value, list):
         raise refuse("Missing required parameter: 'input'.", "input")
@@ -83,7 +83,7 @@ def decode_input(value: object, conversation: Conversation, decode_tool: DecodeT
         kind = text_of(item.get("type")) or ("message" if "role" in item else "")
         if kind == "additional_tools":
             for tool in objects_of(item.get("tools")):
-                conversation.tools += decode_tool(tool, f"{where}.tools")
+                conversation.tools += decode_tool(tool, f"{where}.tools", conversation)
         elif kind == "configuration_update":
             conversation.warn("configuration_update", "dropped")
         else:
@@ -96,22 +96,22 @@ def _decode_item(kind: str, item: dict[str, Any], where: str, conversation: Conv
     if kind == "message":
         _decode_message(item, where, conversation)
     elif kind == "reasoning":
-        _append(conversation, Role.ASSISTANT, _reasoning(item))
+        _append(conversation, Role.ASSISTANT, _reasoning(item), where)
     elif kind in ("function_call", "custom_tool_call"):
-        _append(conversation, Role.ASSISTANT, _call(kind, item, where))
+        _append(conversation, Role.ASSISTANT, _call(kind, item, where), where)
     elif kind in ("function_call_output", "custom_tool_call_output"):
-        _append(conversation, Role.USER, _result(kind, item, where))
+        _append(conversation, Role.USER, _result(kind, item, where), where)
     elif kind in _PROVIDER_ITEMS:
-        _append(conversation, Role.ASSISTANT, Opaque(conversation.source, item))
+        _append(conversation, Role.ASSISTANT, Opaque(conversation.source, item), where)
     elif kind in _PROVIDER_OUTPUTS:
-        _append(conversation, Role.USER, Opaque(conversation.source, item))
+        _append(conversation, Role.USER, Opaque(conversation.source, item), where)
     elif kind:
         raise refuse(f"Unknown input item type: '{kind}'.", f"{where}.type")
     else:
         raise refuse(f"Missing required parameter: '{where}.type'.", f"{where}.type")
 
 
-def _append(conversation: Conversation, role: Role, part: Part) -> None:
+def _append(conversation: Conversation, role: Role, part: Part, where: str) -> None:
     """Add to the turn at the end where it is of the same kind, else begin one."""
     last = conversation.turns[-1] if conversation.turns else None
     if (
@@ -121,7 +121,7 @@ def _append(conversation: Conversation, role: Role, part: Part) -> None:
     ):
         last.parts.append(part)
     else:
-        conversation.turns.append(Turn(role, [part]))
+        conversation.turns.append(Turn(role, [part], where))
 
 
 def _decode_message(item: dict[str, Any], where: str, conversation: Conversation) -> None:
@@ -131,7 +131,7 @@ def _decode_message(item: dict[str, Any], where: str, conversation: Conversation
     parts = decode_content(item.get("content"), f"{where}.content")
     if role is Role.ASSISTANT:
         for part in parts:
-            _append(conversation, role, part)
+            _append(conversation, role, part, where)
         return
     if role is Role.SYSTEM:
         texts = [part.text for part in parts if isinstance(part, Text)]
@@ -139,12 +139,12 @@ def _decode_message(item: dict[str, Any], where: str, conversation: Conversation
             raise refuse("A system message holds text only.", f"{where}.content")
         text = Text("\n".join(texts))
         if conversation.turns:
-            conversation.turns.append(Turn(role, [text]))
+            conversation.turns.append(Turn(role, [text], where))
         elif text.text.strip():
             conversation.system.append(text)
         return
     if parts:
-        conversation.turns.append(Turn(role, parts))
+        conversation.turns.append(Turn(role, parts, where))
 
 
 def _reasoning(item: dict[str, Any]) -> Reasoning:
@@ -200,7 +200,7 @@ def decode_content(content: object, where: str) -> list[Part]:
 def _part(part: dict[str, Any], where: str) -> Part:
     kind = part.get("type")
     if kind in ("input_text", "output_text", "text"):
-        return Text(text_of(part.get("text")))
+        return Text(text_of(part.get("text")), _cache_of(part))
     if kind == "refusal":
         return Refusal(text_of(part.get("refusal")))
     if kind == "input_image":
@@ -213,32 +213,43 @@ def _part(part: dict[str, Any], where: str) -> Part:
     raise refuse(f"Unknown content type: '{kind}'.", f"{where}.type")
 
 
+def _cache_of(part: dict[str, Any]) -> dict[str, Any] | None:
+    """OpenAI's explicit breakpoint as the one Anthropic knows."""
+    return {"type": "ephemeral"} if object_of(part.get("prompt_cache_breakpoint")) else None
+
+
+def _inline(uri: str, where: str) -> tuple[str, str]:
+    try:
+        return parse_data_uri(uri)
+    except ValueError as error:
+        raise refuse(str(error), where) from None
+
+
 def _image(part: dict[str, Any], where: str) -> Image:
     value = part.get("image_url")
-    url = text_of(object_of(value).get("url")) if isinstance(value, dict) else text_of(value)
+    url = (text_of(object_of(value).get("url")) or text_of(value)).strip()
     detail = optional_text(part.get("detail"))
     file_id = optional_text(part.get("file_id"))
     if url:
-        inline = parse_data_uri(url)
-        if inline is not None:
-            return Image(media_type=inline[0], data=inline[1], detail=detail)
-        if url[:5].lower() == "data:":
-            raise refuse("The image's data URI is not base64.", f"{where}.image_url")
-        return Image(url=url, detail=detail)
+        if not is_data_uri(url):
+            return Image(url=url, detail=detail, cache=_cache_of(part))
+        media_type, data = _inline(url, f"{where}.image_url")
+        return Image(media_type, data=data, detail=detail, cache=_cache_of(part))
     if file_id is None:
         raise refuse(f"Missing required parameter: '{where}.image_url'.", f"{where}.image_url")
-    return Image(file_id=file_id, detail=detail)
+    return Image(file_id=file_id, detail=detail, cache=_cache_of(part))
 
 
 def _document(part: dict[str, Any], where: str) -> Document:
     title = optional_text(part.get("filename"))
     data, url = text_of(part.get("file_data")), optional_text(part.get("file_url"))
     if data:
-        inline = parse_data_uri(data) or ("application/pdf", "".join(data.split()))
-        return Document(media_type=inline[0], data=inline[1], title=title)
+        uri = data if is_data_uri(data) else f"data:application/pdf;base64,{data}"
+        media_type, data = _inline(uri, f"{where}.file_data")
+        return Document(media_type, data=data, title=title, cache=_cache_of(part))
     if url is not None:
-        return Document(url=url, title=title)
+        return Document(url=url, title=title, cache=_cache_of(part))
     file_id = optional_text(part.get("file_id"))
     if file_id is None:
         raise refuse(f"Missing required parameter: '{where}.file_data'.", f"{where}.file_data")
-    return Document(file_id=file_id, title=title)
+    return Document(file_id=file_id, title=title, cache=_cache_of(part))

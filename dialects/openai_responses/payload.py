@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any
 
 from dialects import json_text
 
@@ -36,16 +35,3 @@ def object_of(value: object) -> dict[str, Any]:
 
 def objects_of(value: object) -> list[dict[str, Any]]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
-_DATA_URI: Final = re.compile(
-    r"\s*data:([\w.+-]+/[\w.+-]+)?((?:;[\w-]+=[^;,]*)*);base64,", re.IGNORECASE
-)
-
-
-def parse_data_uri(uri: str) -> tuple[str, str] | None:
-    """Media type and base64 text of a data URI, without line breaks; None if it is not one."""
-    match = _DATA_URI.match(uri)
-    if match is None:
-        return None
-    return (match.group(1) or "text/plain").lower(), "".join(uri[match.end() :].split())

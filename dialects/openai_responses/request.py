@@ -37,32 +37,14 @@ _REFUSED: Final = {
     "'stream': true for long answers.",
     "prompt": "Stored prompts are not available: send the text in 'instructions' and 'input'.",
 }
-# Carried to no other dialect, and nothing lost for the caller.
-_SILENT: Final = frozenset(
-    {
-        "client_metadata",
-        "include",
-        "metadata",
-        "prompt_cache_options",
-        "prompt_cache_retention",
-        "store",
-        "stream_options",
-        "top_logprobs",
-    }
-)
-# Carried to no other dialect, and the caller should know.
-_NOTED: Final = frozenset(
-    {
-        "access_programs",
-        "background_options",
-        "context_management",
-        "image",
-        "max_tool_calls",
-        "moderation",
-        "truncation",
-    }
-)
-_DEFAULTS: Final[dict[str, Any]] = {"truncation": "disabled", "max_tool_calls": None}
+FIELD_NAMES: Final = {
+    "max_tokens": "max_output_tokens",
+    "format": "text.format",
+    "verbosity": "text.verbosity",
+    "messages": "input",
+    "system": "instructions",
+    "parallel_tools": "parallel_tool_calls",
+}
 _LOGPROBS: Final = "message.output_text.logprobs"
 _ENCRYPTED: Final = "reasoning.encrypted_content"
 
@@ -102,11 +84,8 @@ def decode_request(body: dict[str, Any]) -> Conversation:
     _decode_reasoning(fields, conversation)
     _decode_text(fields.get("text"), conversation)
     for name, value in fields.items():
-        if name in _READ:
-            continue
-        conversation.extras[name] = value
-        if name not in _SILENT and value != _DEFAULTS.get(name):
-            conversation.warn(name, "dropped")
+        if name not in _READ:
+            conversation.extras[name] = value
     return conversation
 
 
@@ -198,8 +177,6 @@ def _decode_reasoning(fields: dict[str, Any], conversation: Conversation) -> Non
     elif effort is not None:
         mode = ReasoningMode.EFFORT
     keeps_encrypted = _ENCRYPTED in _include_of(fields)
-    if mode is ReasoningMode.DEFAULT and (summary or keeps_encrypted):
-        mode = ReasoningMode.AUTO
     conversation.reasoning = ReasoningConfig(
         mode=mode,
         effort=effort,
@@ -243,10 +220,12 @@ def _decode_tools(tools: object, conversation: Conversation) -> None:
     for index, tool in enumerate(tools):
         if not isinstance(tool, dict):
             raise refuse("A tool must be an object.", f"tools[{index}]")
-        conversation.tools += decode_tool(tool, f"tools[{index}]")
+        conversation.tools += decode_tool(tool, f"tools[{index}]", conversation)
 
 
-def decode_tool(tool: dict[str, Any], where: str, namespace: str | None = None) -> list[Tool]:
+def decode_tool(
+    tool: dict[str, Any], where: str, conversation: Conversation, namespace: str | None = None
+) -> list[Tool]:
     """One entry of ``tools``; a namespace gives all its tools."""
     kind = text_of(tool.get("type"))
     name = text_of(tool.get("name"))
@@ -255,6 +234,8 @@ def decode_tool(tool: dict[str, Any], where: str, namespace: str | None = None) 
     description = optional_text(tool.get("description"))
     if kind == "function":
         parameters = tool.get("parameters")
+        if tool.get("defer_loading"):
+            conversation.warn(f"{where}.defer_loading", "dropped")
         return [
             Tool(
                 ToolKind.FUNCTION,
@@ -273,7 +254,7 @@ def decode_tool(tool: dict[str, Any], where: str, namespace: str | None = None) 
         return [
             found
             for index, entry in enumerate(inner)
-            for found in decode_tool(entry, f"{where}.tools[{index}]", name)
+            for found in decode_tool(entry, f"{where}.tools[{index}]", conversation, name)
         ]
     if not kind:
         raise refuse(f"Missing required parameter: '{where}.type'.", f"{where}.type")
@@ -302,10 +283,12 @@ def _decode_choice(choice: object) -> ToolChoice:
         name = text_of(data.get("name"))
         if not name:
             raise refuse("Missing required parameter: 'tool_choice.name'.", "tool_choice.name")
-        return ToolChoice(ChoiceMode.NAMED, [name])
+        namespace = text_of(data.get("namespace"))
+        return ToolChoice(ChoiceMode.NAMED, [f"{namespace}.{name}" if namespace else name])
     if kind == "allowed_tools":
         mode = ChoiceMode.REQUIRED if data.get("mode") == "required" else ChoiceMode.AUTO
-        names = [text_of(tool.get("name")) for tool in objects_of(data.get("tools"))]
+        tools = objects_of(data.get("tools"))
+        names = [text_of(tool.get("name")) or text_of(tool.get("type")) for tool in tools]
         return ToolChoice(mode, [name for name in names if name])
     raise _hosted_choice(kind)
 

@@ -25,8 +25,9 @@ from dialects.conversation import (
 from dialects.dialect import EncodeContext
 from dialects.envelope import open_reasoning
 from dialects.errors import refuse, refuse_feature
+from dialects.free_form import wrap_input
+from dialects.media import is_https
 from dialects.names import CallIds, NameTable
-from dialects.openai_responses.freeform import wrap_input
 
 _NAME: Final = "openai_responses"
 _ERROR: Final = "Error: "
@@ -39,18 +40,16 @@ def encode_turns(
 ) -> list[dict[str, Any]]:
     """The ``input`` list; refuses a history this dialect cannot hold."""
     encoder = _Encoder(conversation, context, names)
-    for index, turn in enumerate(conversation.turns):
-        encoder.add_turn(turn, f"turn {index}")
+    for turn in conversation.turns:
+        encoder.add_turn(turn)
     encoder.answer_open_calls()
     if not encoder.items:
-        raise refuse("The conversation has no message.", "input")
-    last = conversation.turns[-1]
-    if (
-        conversation.source == "anthropic_messages"
-        and last.role is Role.ASSISTANT
-        and not context.capabilities.prefill
-    ):
-        raise refuse_feature("This model cannot continue a prefilled answer.", "messages")
+        raise refuse("The conversation has no message.", "messages")
+    if conversation.source == "anthropic_messages" and encoder.items[-1].get("role") == "assistant":
+        if not context.capabilities.prefill:
+            where = conversation.turns[-1].where
+            raise refuse_feature("This model cannot continue a prefilled answer.", where)
+        conversation.warn("messages", "changed")
     return encoder.items
 
 
@@ -65,27 +64,27 @@ class _Encoder:
         self._ids = CallIds()
         self._custom: set[str] = set()  # ids of calls that go up as free-form calls
 
-    def add_turn(self, turn: Turn, where: str) -> None:
+    def add_turn(self, turn: Turn) -> None:
         if turn.role is Role.ASSISTANT:
             self.answer_open_calls()
-            self._add_assistant(turn.parts)
+            self._add_assistant(turn)
         elif turn.role is Role.USER:
-            self._add_user(turn.parts, where)
+            self._add_user(turn.parts, turn.where)
         else:
             is_openai = self._context.capabilities.family == "openai"
-            self._add_message("developer" if is_openai else "system", turn.parts, where)
+            self._add_message("developer" if is_openai else "system", turn.parts, turn.where)
 
     def answer_open_calls(self) -> None:
         """A call without its output is refused upstream; a fixed text stands in for it."""
         for call_id in self._ids.close_turn():
-            self._conversation.warn("tool_result", "added")
+            self._conversation.warn("messages", "changed")
             self._add_output(call_id, _NO_RESULT)
 
     # The assistant
 
-    def _add_assistant(self, parts: list[Part]) -> None:
+    def _add_assistant(self, turn: Turn) -> None:
         content: list[dict[str, Any]] = []
-        for part in parts:
+        for part in turn.parts:
             if isinstance(part, Text):
                 if part.text:
                     content.append({"type": "output_text", "text": part.text})
@@ -99,9 +98,9 @@ class _Encoder:
             elif isinstance(part, Reasoning):
                 self._add_reasoning(part)
             elif isinstance(part, Opaque):
-                self._add_opaque(part)
+                self._add_opaque(part, turn.where)
             else:
-                self._conversation.warn("assistant content", "dropped")
+                self._conversation.warn("messages", "dropped")
         self._flush(content)
 
     def _flush(self, content: list[dict[str, Any]]) -> None:
@@ -131,11 +130,14 @@ class _Encoder:
             content = [{"type": "reasoning_text", "text": known.text}]
             self.items.append({"type": "reasoning", "summary": [], "content": content})
 
-    def _add_opaque(self, part: Opaque) -> None:
+    def _add_opaque(self, part: Opaque, where: str) -> None:
+        kind = str(part.data.get("type", "content"))
         if part.dialect == _NAME:
             self.items.append(part.data)
+        elif kind == "compaction":
+            raise refuse_feature("A compacted history means nothing here.", where)
         else:
-            self._conversation.warn(str(part.data.get("type", "content")), "dropped")
+            self._conversation.warn(kind, "dropped")
 
     # The user
 
@@ -144,8 +146,8 @@ class _Encoder:
         for part in parts:
             if isinstance(part, ToolResult):
                 rest += self._add_result(part, where)
-            elif isinstance(part, Opaque):
-                self._add_opaque(part)
+            elif isinstance(part, Opaque) and part.dialect == _NAME:
+                self._add_opaque(part, where)
             else:
                 rest.append(part)
         if rest:
@@ -156,7 +158,7 @@ class _Encoder:
         """Add the output; a result without its call comes back as text for the message."""
         call_id = self._ids.add_result(result.id)
         if call_id is None:
-            self._conversation.warn("tool_result", "changed")
+            self._conversation.warn("messages", "changed")
             return [Text(_ORPHAN), *result.parts]
         content = self._content(result.parts, where)
         prefix = _ERROR if result.is_error else ""
@@ -188,9 +190,11 @@ class _Encoder:
             elif isinstance(part, Document):
                 content.append(self._document(part, where))
             elif isinstance(part, Audio):
-                raise refuse_feature("This model takes no audio.", where)
+                audio = {"data": part.data, "format": part.format}
+                content.append({"type": "input_audio", "input_audio": audio})
             elif isinstance(part, Opaque):
-                self._conversation.warn(str(part.data.get("type", "content")), "dropped")
+                kind = part.data.get("type")
+                raise refuse_feature(f"Content of type {kind} is not available here.", where)
             else:
                 raise refuse("A tool call or reasoning cannot stand here.", where)
         return content
@@ -202,16 +206,17 @@ class _Encoder:
         if image.data is not None:
             media_type = image.media_type or "image/png"
             return encoded | {"image_url": f"data:{media_type};base64,{image.data}"}
+        if image.url is not None and not is_https(image.url):
+            raise refuse_feature("Only https addresses can be carried.", where)
         if image.url is not None:
             return encoded | {"image_url": image.url}
         return encoded | {"file_id": self._file_id(image.file_id, where)}
 
     def _document(self, document: Document, where: str) -> dict[str, Any]:
         if document.text is not None:
-            if document.citations:
-                self._conversation.warn("citations", "dropped")
+            self._conversation.note_flattened(document)
             header = [text for text in (document.title, document.context) if text]
-            return {"type": "input_text", "text": "\n".join([*header, document.text])}
+            return {"type": "input_text", "text": "\n\n".join([*header, document.text])}
         if not self._context.capabilities.documents:
             raise refuse_feature("This model takes no documents.", where)
         encoded: dict[str, Any] = {"type": "input_file"}
@@ -219,6 +224,8 @@ class _Encoder:
             media_type = document.media_type or "application/pdf"
             encoded["filename"] = document.title or f"document.{media_type.rpartition('/')[2]}"
             return encoded | {"file_data": f"data:{media_type};base64,{document.data}"}
+        if document.url is not None and not is_https(document.url):
+            raise refuse_feature("Only https addresses can be carried.", where)
         if document.url is not None:
             return encoded | {"file_url": document.url}
         return encoded | {"file_id": self._file_id(document.file_id, where)}

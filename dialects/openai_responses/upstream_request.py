@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final
 
+from dialects import free_form
+from dialects.choice import Offer, settle_offer
 from dialects.conversation import (
     ChoiceMode,
     Conversation,
@@ -18,18 +20,16 @@ from dialects.conversation import (
     ToolKind,
 )
 from dialects.dialect import EncodeContext
-from dialects.errors import refuse, refuse_feature
+from dialects.effort import fit_word, word_of_budget
+from dialects.errors import refuse_feature
+from dialects.extras import carry_extras
 from dialects.json_text import render
 from dialects.names import NameTable
-from dialects.openai_responses.extra import carry_extras
-from dialects.openai_responses.freeform import wrap_schema
 from dialects.openai_responses.upstream_items import encode_turns
+from dialects.tool_schema import is_closed, whole_schema
 
 _NAME: Final = "openai_responses"
 _MIN_OUTPUT: Final = 16
-# Weakest first; a budget below the number is that effort (translation-matrix §2.2).
-_EFFORT_OF_BUDGET: Final = ((2_048, "low"), (8_192, "medium"), (24_576, "high"))
-_ALL_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
 def encode_request(conversation: Conversation, context: EncodeContext) -> dict[str, Any]:
@@ -48,14 +48,7 @@ def encode_request(conversation: Conversation, context: EncodeContext) -> dict[s
     if instructions:
         body["instructions"] = instructions
     body["input"] = encode_turns(conversation, context, names)
-    tools = _encode_tools(conversation, context, names)
-    if tools:
-        body["tools"] = tools
-        choice = _encode_choice(conversation, context, names)
-        if choice is not None:
-            body["tool_choice"] = choice
-        if conversation.parallel_tools is not None:
-            body["parallel_tool_calls"] = conversation.parallel_tools
+    _encode_tools(conversation, context, names, body)
     _encode_limits(conversation, context, body)
     _encode_sampling(conversation, context, body)
     _encode_reasoning(conversation, context, body)
@@ -63,7 +56,7 @@ def encode_request(conversation: Conversation, context: EncodeContext) -> dict[s
     body["store"] = False
     body["stream"] = context.stream
     _encode_identity(conversation, context, body, is_openai)
-    carry_extras(conversation, body)
+    body.update(carry_extras(conversation, _NAME))
     return body
 
 
@@ -86,9 +79,7 @@ def _encode_limits(
 def _encode_sampling(
     conversation: Conversation, context: EncodeContext, body: dict[str, Any]
 ) -> None:
-    takes_sampling = context.capabilities.sampling
-    if conversation.reasoning.mode is ReasoningMode.OFF and "none" in context.capabilities.efforts:
-        takes_sampling = True
+    takes_sampling = context.capabilities.samples(conversation.reasoning)
     for name, value, top in (
         ("temperature", conversation.temperature, 2.0),
         ("top_p", conversation.top_p, 1.0),
@@ -109,29 +100,30 @@ def _encode_sampling(
 
 
 def _encode_tools(
-    conversation: Conversation, context: EncodeContext, names: NameTable
-) -> list[dict[str, Any]]:
-    tools: list[dict[str, Any]] = []
-    for tool in conversation.tools:
-        encoded = _encode_tool(tool, conversation, context, names)
-        if encoded is not None:
-            tools.append(encoded)
-    most = context.capabilities.max_tools
-    if most is not None and len(tools) > most:
-        raise refuse_feature(f"This model takes at most {most} tools.", "tools")
-    return tools
+    conversation: Conversation, context: EncodeContext, names: NameTable, body: dict[str, Any]
+) -> None:
+    capabilities = context.capabilities
+    offer = settle_offer(
+        conversation,
+        _NAME,
+        can_force=capabilities.forced_tool_choice,
+        can_allow=capabilities.family == "openai",
+    )
+    if not offer.tools:
+        return
+    body["tools"] = [_encode_tool(tool, conversation, context, names) for tool in offer.tools]
+    choice = _encode_choice(offer, context, names)
+    if choice is not None:
+        body["tool_choice"] = choice
+    if conversation.parallel_tools is False:
+        body["parallel_tool_calls"] = False
 
 
 def _encode_tool(
     tool: Tool, conversation: Conversation, context: EncodeContext, names: NameTable
-) -> dict[str, Any] | None:
+) -> dict[str, Any]:
     if tool.kind is ToolKind.HOSTED:
-        if tool.dialect == _NAME and tool.data is not None:
-            return tool.data
-        raise refuse_feature(
-            f"The tool '{tool.name}' is defined by its provider and not available on this model.",
-            "tools",
-        )
+        return tool.data or {}
     encoded: dict[str, Any] = {"type": "function"}
     encoded["name"] = names.upstream_name(tool.name, tool.namespace)
     description = tool.description
@@ -139,12 +131,13 @@ def _encode_tool(
         if context.capabilities.custom_tools:
             encoded["type"] = "custom"
         else:
-            description = _describe_freeform(tool)
+            description = free_form.describe(tool)
     if description is not None:
         encoded["description"] = description
     if encoded["type"] == "custom":
         return encoded | ({"format": tool.format} if tool.format else {})
-    schema = wrap_schema() if tool.kind is ToolKind.CUSTOM else _object_schema(tool.schema)
+    is_custom = tool.kind is ToolKind.CUSTOM
+    schema = free_form.wrap_schema() if is_custom else whole_schema(tool.schema)
     return encoded | {"parameters": schema, "strict": _strict_of(tool, conversation)}
 
 
@@ -155,51 +148,22 @@ def _strict_of(tool: Tool, conversation: Conversation) -> bool | None:
     return tool.strict if conversation.source == _NAME else bool(tool.strict)
 
 
-def _describe_freeform(tool: Tool) -> str:
-    parts = [tool.description or "", "Put the whole free-form input into the string `input`."]
-    definition = (tool.format or {}).get("definition")
-    if isinstance(definition, str):
-        syntax = (tool.format or {}).get("syntax", "")
-        parts.append(f"It must match this {syntax} grammar:\n{definition}")
-    return "\n\n".join(part for part in parts if part)
-
-
-def _object_schema(schema: dict[str, Any] | None) -> dict[str, Any]:
-    if not schema:
-        return {"type": "object", "properties": {}}
-    if "type" in schema and schema.get("properties", {}) is not None:
-        return schema
-    return {"type": "object", **schema, "properties": schema.get("properties") or {}}
-
-
 def _encode_choice(
-    conversation: Conversation, context: EncodeContext, names: NameTable
+    offer: Offer, context: EncodeContext, names: NameTable
 ) -> str | dict[str, Any] | None:
-    choice = conversation.tool_choice
-    if choice is None:
+    if offer.mode is None:
         return None
-    is_forced = choice.mode in (ChoiceMode.REQUIRED, ChoiceMode.NAMED)
-    if is_forced and not context.capabilities.forced_tool_choice:
-        conversation.warn("tool_choice", "changed")
-        return "auto"
-    if choice.mode is ChoiceMode.NAMED:
-        return _reference(choice.names[0], conversation, context, names)
-    if choice.names and choice.mode is not ChoiceMode.NONE:
-        if context.capabilities.family == "openai":
-            allowed = [_reference(name, conversation, context, names) for name in choice.names]
-            return {"type": "allowed_tools", "mode": choice.mode.value, "tools": allowed}
-        conversation.warn("tool_choice", "changed")
-    return choice.mode.value
+    chosen = [_reference(tool, context, names) for tool in offer.chosen]
+    if offer.mode is ChoiceMode.NAMED:
+        return chosen[0]
+    if chosen:
+        return {"type": "allowed_tools", "mode": offer.mode.value, "tools": chosen}
+    return offer.mode.value
 
 
-def _reference(
-    name: str, conversation: Conversation, context: EncodeContext, names: NameTable
-) -> dict[str, Any]:
-    tool = next((tool for tool in conversation.tools if tool.name == name), None)
-    if tool is None:
-        raise refuse(f"The tool '{name}' in tool_choice is not among the tools.", "tool_choice")
+def _reference(tool: Tool, context: EncodeContext, names: NameTable) -> dict[str, Any]:
     if tool.kind is ToolKind.HOSTED:
-        return {"type": name}
+        return {"type": tool.name}
     is_custom = tool.kind is ToolKind.CUSTOM and context.capabilities.custom_tools
     return {
         "type": "custom" if is_custom else "function",
@@ -224,7 +188,8 @@ def _encode_reasoning(
         reasoning["effort"] = effort
     is_on = config.mode not in (ReasoningMode.DEFAULT, ReasoningMode.OFF)
     thinks_aloud = conversation.source == "anthropic_messages" and is_on
-    if config.show or (config.show is None and thinks_aloud):
+    is_shown = config.show or (config.show is None and thinks_aloud)
+    if is_shown and context.capabilities.reasoning_summaries:
         reasoning["summary"] = "auto"
     if reasoning:
         body["reasoning"] = reasoning
@@ -239,23 +204,16 @@ def _effort_of(conversation: Conversation, context: EncodeContext) -> str | None
     if config.mode is ReasoningMode.OFF:
         wanted = "none"
     elif wanted is None and config.budget is not None:
-        wanted = next((word for top, word in _EFFORT_OF_BUDGET if config.budget < top), "xhigh")
+        wanted = word_of_budget(config.budget)
     if wanted is None or not efforts:
         return None
     if wanted in efforts:
         return wanted
-    nearest = _nearest(wanted, efforts)
+    if wanted == "none" and not context.capabilities.thinks_by_default:
+        return None
     if config.effort is not None or config.mode is ReasoningMode.OFF:
         conversation.warn("reasoning.effort", "changed")
-    return nearest
-
-
-def _nearest(wanted: str, efforts: tuple[str, ...]) -> str:
-    """The strongest word not above ``wanted``, "none" aside; else the weakest there is."""
-    rank = {word: index for index, word in enumerate(_ALL_EFFORTS)}
-    known = [word for word in efforts if word in rank and word != "none"] or list(efforts)
-    below = [word for word in known if rank.get(word, 0) <= rank.get(wanted, 0)]
-    return below[-1] if below else known[0]
+    return fit_word(wanted, efforts)
 
 
 def _encode_text(conversation: Conversation, context: EncodeContext, body: dict[str, Any]) -> None:
@@ -275,13 +233,13 @@ def _encode_format(
     if form.kind == "json_object":
         return {"type": "json_object"}
     if not context.capabilities.json_schema:
-        raise refuse_feature("This model has no structured output.", "text.format")
+        raise refuse_feature("This model has no structured output.", "format")
     schema = form.schema or {}
     strict = form.strict
     if strict is None and conversation.source == "anthropic_messages":
-        strict = _is_closed(schema)
+        strict = is_closed(schema)
         if not strict:
-            conversation.warn("output_config.format", "changed")
+            conversation.warn("format.strict", "off")
     encoded: dict[str, Any] = {
         "type": "json_schema",
         "name": form.name or "output",
@@ -290,22 +248,6 @@ def _encode_format(
     if form.description is not None:
         encoded["description"] = form.description
     return encoded if strict is None else encoded | {"strict": strict}
-
-
-def _is_closed(schema: Any) -> bool:
-    """Whether OpenAI's strict mode takes the schema: objects closed, every property required."""
-    if isinstance(schema, list):
-        return all(_is_closed(entry) for entry in schema)
-    if not isinstance(schema, dict):
-        return True
-    properties = schema.get("properties")
-    if schema.get("type") == "object" or isinstance(properties, dict):
-        required = schema.get("required")
-        if schema.get("additionalProperties") is not False or not isinstance(required, list):
-            return False
-        if set(properties or {}) - {name for name in required if isinstance(name, str)}:
-            return False
-    return all(_is_closed(value) for value in schema.values())
 
 
 # The rest

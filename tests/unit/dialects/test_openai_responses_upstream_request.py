@@ -119,7 +119,7 @@ def test_a_call_without_result_and_a_result_without_call_are_mended() -> None:
 
     assert body["input"][1]["type"] == "function_call_output"
     assert body["input"][2]["content"][-1] == {"type": "input_text", "text": "late"}
-    assert request.warnings == ["tool_result=changed", "tool_result=added"]
+    assert request.warnings == ["messages=changed"]
 
 
 def test_a_system_turn_stays_in_place_as_developer() -> None:
@@ -252,7 +252,8 @@ def test_stop_sequences_are_left_to_the_writer() -> None:
         ({"extras": {"n": 2}}, []),
         ({"extras": {"modalities": ["audio"]}}, []),
         ({"extras": {"mcp_servers": [{}]}}, []),
-        ({}, [user(Audio("QQ==", "wav"))]),
+        ({}, [user(Opaque("anthropic_messages", {"type": "container_upload"}))]),
+        ({}, [user(Image(url="http://e.org/a.png"))]),
         ({}, [user(Image(file_id="file_1"))]),
         ({}, [user(), assistant(Text("The answer is"))]),
     ],
@@ -295,7 +296,7 @@ def test_documents_and_refusals() -> None:
                 Document(media_type="application/pdf", data="QQ=="),
                 Document(url="https://e.org/a.pdf"),
                 Document(text="words", title="Title"),
-                Opaque("anthropic_messages", {"type": "search_result"}),
+                Audio("QQ==", "wav"),
             ),
             assistant(Refusal("No.")),
             user(),
@@ -309,7 +310,8 @@ def test_documents_and_refusals() -> None:
             "file_data": "data:application/pdf;base64,QQ==",
         },
         {"type": "input_file", "file_url": "https://e.org/a.pdf"},
-        {"type": "input_text", "text": "Title\nwords"},
+        {"type": "input_text", "text": "Title\n\nwords"},
+        {"type": "input_audio", "input_audio": {"data": "QQ==", "format": "wav"}},
     ]
     assert body["input"][1]["content"] == [{"type": "refusal", "refusal": "No."}]
 
