@@ -137,7 +137,12 @@ class Exchange:
         )
         try:
             carried = carry_request(
-                self._source, self._target, body, context, strict=self._request.strict
+                self._source,
+                self._target,
+                body,
+                context,
+                headers=self._request.headers,
+                strict=self._request.strict,
             )
         except RemoteDialectError as error:
             raise refusal_of(error.fault) from None
