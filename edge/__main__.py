@@ -35,7 +35,8 @@ async def main(config: Config, catalog: CatalogFile) -> None:
     auth, counter, translator, relay = channels
     leases = LeaseHolder(auth, f"edge-{secrets.token_hex(8)}")
     relay_stub = inference_pb2_grpc.InferenceServiceStub(relay)
-    stubs = Stubs(counter_pb2_grpc.CounterServiceStub(counter), relay_stub)
+    counter_stub = counter_pb2_grpc.CounterServiceStub(counter)
+    stubs = Stubs(counter_stub, relay_stub, config.count_tokens_per_minute)
     readiness, drain = Readiness([auth, relay]), Drain()
     metrics.watch_leases(leases)
     serve_metrics("edge", config.metrics_listen)

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dialects.errors import Fault, FaultClass
 from dialects.registry import DIALECTS
 from edge.admittance import Admittance
+from edge.counting import CountAllowance
 from edge.drain import Drain, closing
 from edge.event_stream import Patience
 from edge.faults import send_fault
@@ -36,10 +37,11 @@ MAX_HEADERS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Stubs:
-    """The services an app calls."""
+    """The services an app calls, and how many counts of tokens a minute an account may ask."""
 
     counter: Any
     relay: Any
+    counts_per_minute: int
 
 
 def create_app(
@@ -55,7 +57,9 @@ def create_app(
         "/v1/messages": InferenceSurface(
             DIALECTS["anthropic_messages"], admittance, drain, patience
         ),
-        "/v1/messages/count_tokens": CountTokensSurface(admittance, stubs.counter, stubs.relay),
+        "/v1/messages/count_tokens": CountTokensSurface(
+            admittance, stubs.counter, stubs.relay, CountAllowance(stubs.counts_per_minute)
+        ),
     }
     if admittance.product == auth_pb2.PRODUCT_API:
         for name in ("openai_chat", "openai_responses"):

@@ -25,6 +25,11 @@ class Config:
     hosts: tuple[str, ...] = setting("GATEBEYZ_HOSTS", default=())
     credits_hosts: tuple[str, ...] = setting("GATEBEYZ_CREDITS_HOSTS", default=())
     max_body_bytes: int = setting("GATEBEYZ_MAX_BODY_BYTES", default=32 * 1024 * 1024)
+    count_tokens_per_minute: int = setting(
+        "GATEBEYZ_COUNT_TOKENS_PER_MINUTE",
+        default=2_000,
+        help="token counts an account may ask of this process; 0 = no limit",
+    )
     keepalive_s: float = setting("GATEBEYZ_KEEPALIVE_S", default=10.0)
     commit_after_s: float = setting("GATEBEYZ_COMMIT_AFTER_S", default=10.0)
     drain_s: float = setting("GATEBEYZ_DRAIN_S", default=60.0)

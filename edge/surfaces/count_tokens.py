@@ -1,7 +1,8 @@
 """POST /v1/messages/count_tokens: the provider's own count where it offers one, else ours.
 
-``x-gatebeyz-count`` says which: "exact", "vocabulary" or "calibrated". A provider's failure to
-count falls back to our own counter and never touches its routing health.
+``x-gatebeyz-count`` says which: "exact" (the provider's), "vocabulary" or "calibrated" (ours). A
+provider's failure to count falls back to our own counter and never touches its routing health.
+Counting spends nothing of a plan and costs nothing; it has an allowance of its own.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from dialects.errors import Fault, FaultClass, RemoteDialectError
 from dialects.registry import DIALECTS
 from edge.admittance import Admittance
 from edge.body import ClientGoneError, parse_body, read_body
+from edge.counting import CountAllowance, CountMemory
 from edge.faults import public_fault, send_fault, send_json
-from edge.surfaces.inference import FORWARDED, Request, begin, log_request
+from edge.surfaces.inference import FORWARDED, Request, begin, client_watch, log_request
 from gatebeyz.counter.v1 import counter_pb2
 from gatebeyz.inference.v1 import inference_pb2
 from runtime.faults import Reason, ServiceFault, fault_of
@@ -36,10 +38,14 @@ _METHODS: Final = {
 class CountTokensSurface:
     """Counts the tokens of a Messages body for any model, as an ASGI app."""
 
-    def __init__(self, admittance: Admittance, counter: Any, relay: Any) -> None:
+    def __init__(
+        self, admittance: Admittance, counter: Any, relay: Any, allowance: CountAllowance
+    ) -> None:
         self._admittance = admittance
         self._counter = counter
         self._relay = relay
+        self._allowance = allowance
+        self._memory = CountMemory()
         self._dialect = DIALECTS["anthropic_messages"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,6 +79,7 @@ class CountTokensSurface:
 
     async def _count(self, request: Request, receive: Receive) -> tuple[int, bytes]:
         lease = await self._admittance.identify(request.scope)
+        self._allowance.spend(lease.policy.account_id)
         limit = self._admittance.max_body_bytes
         request.body = await read_body(receive, request.headers, limit)
         request.parsed = parse_body(request.body)
@@ -80,13 +87,29 @@ class CountTokensSurface:
             raise _missing("messages", "a list of messages is required")
         request.model = _model_of(request.parsed)
         routes = self._admittance.counting_routes(lease.policy, request.model)
-        async with self._admittance.leases.admit(lease, 0, 0):
-            exact = await self._ask_provider(request, lease, routes) if routes else None
-            if exact is not None:
-                return exact, b"exact"
-            return await self._ask_counter(request.body, request.model)
+        exact = await self._recall_or_ask(request, receive, lease, routes) if routes else None
+        if exact is not None:
+            return exact, b"exact"
+        return await self._ask_counter(request, receive)
 
-    async def _ask_provider(self, request: Request, lease: Lease, routes: list[str]) -> int | None:
+    async def _recall_or_ask(
+        self, request: Request, receive: Receive, lease: Lease, routes: list[str]
+    ) -> int | None:
+        """The provider's count of this very request, told before or asked now."""
+        account_id = lease.policy.account_id
+        headers = [request.headers.get(name, b"") for name in FORWARDED]
+        parts = [route.encode() for route in routes]
+        digest = self._memory.digest([*parts, *headers, request.body])
+        tokens = self._memory.recall(account_id, digest)
+        if tokens is None:
+            tokens = await self._ask_provider(request, receive, lease, routes)
+            if tokens is not None:
+                self._memory.remember(account_id, digest, tokens)
+        return tokens
+
+    async def _ask_provider(
+        self, request: Request, receive: Receive, lease: Lease, routes: list[str]
+    ) -> int | None:
         """The provider's count; None where it did not answer well, whatever the cause."""
         headers = {
             name.decode(): request.headers[name].decode("latin-1")
@@ -103,37 +126,50 @@ class CountTokensSurface:
             headers=headers,
             routes=routes,
         )
+        call = self._relay.Generate(generate, timeout=RELAY_TIMEOUT_S)
         try:
-            answers = [
-                answer async for answer in self._relay.Generate(generate, timeout=RELAY_TIMEOUT_S)
-            ]
+            async with client_watch(receive, call):
+                answers = [answer async for answer in call]
             if answers[0].head.status != 200:
                 return None
             counted = orjson.loads(b"".join(answer.chunk for answer in answers))
             return int(counted["input_tokens"])
-        except (grpc.aio.AioRpcError, orjson.JSONDecodeError, KeyError, TypeError, IndexError):
+        except (grpc.aio.AioRpcError, ValueError, KeyError, TypeError, IndexError):
             return None
 
-    async def _ask_counter(self, body: bytes, model: str) -> tuple[int, bytes]:
+    async def _ask_counter(self, request: Request, receive: Receive) -> tuple[int, bytes]:
         item = counter_pb2.CountItem(
-            model=model, body=body, dialect=inference_pb2.DIALECT_ANTHROPIC_MESSAGES
+            model=request.model,
+            body=request.body,
+            dialect=inference_pb2.DIALECT_ANTHROPIC_MESSAGES,
         )
         call = self._counter.CountTokens(
             counter_pb2.CountTokensRequest(items=[item]), timeout=COUNT_TIMEOUT_S
         )
         try:
-            async for answer in call:
-                if not answer.HasField("count"):
-                    continue
-                count = answer.count
-                if count.error_reason:
-                    raise ServiceFault(Reason.INVALID_REQUEST, count.error_message)
-                return count.tokens, _METHODS.get(count.method, b"calibrated")
+            async with client_watch(receive, call):
+                count = await _first_count(call)
         except grpc.aio.AioRpcError as error:
             raise fault_of(error) from None
         finally:
             call.cancel()
-        raise ServiceFault(Reason.INTERNAL, "The token counter gave no answer.")
+        if count.error_reason:
+            raise _fault_of_count(count)
+        return count.tokens, _METHODS.get(count.method, b"calibrated")
+
+
+async def _first_count(call: Any) -> counter_pb2.Count:
+    async for answer in call:
+        if answer.HasField("count"):
+            count: counter_pb2.Count = answer.count
+            return count
+    raise ServiceFault(Reason.INTERNAL, "The token counter gave no answer.")
+
+
+def _fault_of_count(count: counter_pb2.Count) -> ServiceFault:
+    known = count.error_reason in Reason.__members__
+    reason = Reason(count.error_reason) if known else Reason.INTERNAL
+    return ServiceFault(reason, count.error_message)
 
 
 def _missing(field: str, what: str) -> ServiceFault:

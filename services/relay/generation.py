@@ -194,7 +194,7 @@ class Generation:
         return round((time.perf_counter() - self._begun) * 1000)
 
     def _observe(self) -> None:
-        metrics.observe_attempts(self._attempts)
+        metrics.observe_attempts(self._attempts, is_count=self._order.is_count)
         if (route := self._route) is None:
             return
         model, upstream = self._order.model.id, route.upstream

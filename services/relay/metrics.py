@@ -69,12 +69,13 @@ def watch_process(registry: Registry, watch: RevocationWatch, outbox: Outbox) ->
     _LAG.set_function(outbox.lag_s)
 
 
-def observe_attempts(attempts: list[Attempt]) -> None:
-    """Note what each upstream did."""
+def observe_attempts(attempts: list[Attempt], *, is_count: bool) -> None:
+    """Note what each upstream did; a count of tokens says nothing of its health."""
     for attempt in attempts:
         upstream = attempt.route.upstream
         ATTEMPTS.labels(upstream, attempt.result).inc()
-        UPSTREAM_HEALTHY.labels(upstream).set(attempt.result in _ANSWERED)
+        if not is_count:
+            UPSTREAM_HEALTHY.labels(upstream).set(attempt.result in _ANSWERED)
 
 
 def observe_usage(model: str, upstream: str, usage: inference_pb2.Usage) -> None:
