@@ -34,6 +34,10 @@ _TOO_LARGE: Final = (
 )
 
 
+class FatHeadersError(Exception):
+    """A request whose headers are larger than anybody needs."""
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """A connection whose headers come soon and are small, and whose client reads its answer."""
 
@@ -48,9 +52,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         # A header is told only when it is whole, so what was read for it is counted too.
-        if self._is_in_headers:
+        if self._is_in_headers and not self.transport.is_closing():
             self._read_bytes += len(data)
-            self._check_headers(self._read_bytes)
+            if self._read_bytes > MAX_HEADER_BYTES:
+                self.send_400_response("")
 
     def on_message_begin(self) -> None:
         self._begin_headers()
@@ -60,7 +65,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._told_bytes += len(name) + len(value)
-        self._check_headers(self._told_bytes)
+        if self._told_bytes > MAX_HEADER_BYTES:
+            raise FatHeadersError  # ends the parsing; the parser's caller refuses
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -87,10 +93,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._read_bytes = 0
         self._told_bytes = 0
 
-    def _check_headers(self, size: int) -> None:
-        if size > MAX_HEADER_BYTES and not self.transport.is_closing():
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
+    def send_400_response(self, msg: str) -> None:
+        if max(self._told_bytes, self._read_bytes) <= MAX_HEADER_BYTES:
+            super().send_400_response(msg)
+            return
+        self.transport.write(_TOO_LARGE)
+        self.transport.close()
 
     def _end_stall(self) -> None:
         if self._stall_deadline is not None:
