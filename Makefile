@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help run test check format messages protos lock clean
+.PHONY: help run test check cluster k8s format messages protos lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ check: $(DEV_STAMP) ## Format, lint, types, import contracts, protos, sizes and 
 	$(BIN)/lint-imports
 	cd protos && ../$(BIN)/buf lint && ../$(BIN)/buf format -d --exit-code
 	$(BIN)/python -m pytest -q tests/arch
+
+cluster: $(DEV_STAMP) ## Roll and scale several replicas of everything under load; print the figures
+	@$(BIN)/python -m tests.cluster
 
 format: $(DEV_STAMP) ## Format the code and the protos
 	$(BIN)/ruff format .

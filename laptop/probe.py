@@ -38,12 +38,12 @@ def grpc_probe(target: str) -> Probe:
     return probe
 
 
-def http_probe(port: int, path: str = "/healthz") -> Probe:
-    """Answering 200 on a loopback port."""
+def http_probe(port: int, path: str = "/healthz", host: str = "127.0.0.1") -> Probe:
+    """Answering 200 on a port of this machine."""
 
     async def probe() -> bool:
-        opened = asyncio.open_connection("127.0.0.1", port)
-        request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n"
+        opened = asyncio.open_connection(host, port)
+        request = f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\nconnection: close\r\n\r\n"
         answer = await _exchange(opened, request.encode())
         return answer.startswith(b"HTTP/1.1 200")
 

@@ -63,6 +63,8 @@ SERVICES: Final = (
     Service("translator", (*_SHARED_SECRETS, PSEUDONYM_KEY, SEAL_KEYS)),
 )
 
+EDGE_SECRETS: Final = _SHARED_SECRETS
+
 # What a process inherits. The relay alone sees everything: a catalog names its variables.
 _INHERITED: Final = frozenset(
     {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR"}
@@ -156,7 +158,7 @@ def make_profile(environ: Mapping[str, str], folder: Path, redis_url: str) -> Pr
         edge=Command(
             name="edge",
             argv=(sys.executable, "-m", "edge"),
-            environ=environment.of(_SHARED_SECRETS),
+            environ=environment.of(EDGE_SECRETS),
             probe=http_probe(port),
         ),
     )

@@ -28,10 +28,29 @@ ACCEPTING: Final = "gatebeyz.accepting"
 # A connection's end makes the client resolve the name anew, which is how it learns of replicas
 # that were added: within the age, the pause between two look-ups, and a connect.
 CONNECTION_AGE_MS: Final = 6_000
+# A call that never reached a replica, or none that had begun to answer, goes to another one. A
+# handler that may not be run twice sends its initial metadata before it does what counts; a fault
+# of ours asks not to be repeated. Settle and the watches are not listed: their callers loop.
+_REPEATABLE: Final = (
+    {"service": "gatebeyz.inference.v1.InferenceService"},
+    {"service": "gatebeyz.counter.v1.CounterService"},
+    {"service": "gatebeyz.auth.v1.AuthService", "method": "Lease"},
+    {"service": "gatebeyz.auth.v1.AuthService", "method": "Draw"},
+)
+_RETRY_POLICY: Final = {
+    "maxAttempts": 4,
+    "initialBackoff": "0.1s",
+    "maxBackoff": "0.4s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
 _SERVICE_CONFIG: Final = json.dumps(
     {
         "loadBalancingConfig": [{"round_robin": {}}],
         "healthCheckConfig": {"serviceName": ACCEPTING},
+        "methodConfig": [{"name": list(_REPEATABLE), "retryPolicy": _RETRY_POLICY}],
+        # Where most calls fail, repeating them only adds to it.
+        "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.5},
     }
 )
 CHANNEL_OPTIONS: Final = (
@@ -43,7 +62,8 @@ CHANNEL_OPTIONS: Final = (
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     ("grpc.dns_min_time_between_resolutions_ms", 1_000),
-    ("grpc.enable_retries", 0),
+    ("grpc.enable_retries", 1),
+    ("grpc.per_rpc_retry_buffer_size", MAX_MESSAGE_BYTES),
 )
 SERVER_OPTIONS: Final = (
     *_KEEPALIVE,

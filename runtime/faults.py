@@ -22,6 +22,8 @@ from google.rpc import error_details_pb2, status_pb2
 
 DOMAIN: Final = "gatebeyz"
 _DETAILS_KEY: Final = "grpc-status-details-bin"
+# Tells a channel not to repeat the call by itself: the answer would be the same.
+_NO_REPEAT: Final = ("grpc-retry-pushback-ms", "-1")
 
 
 class Reason(StrEnum):
@@ -146,7 +148,11 @@ def _pack(message: error_details_pb2.ErrorInfo | error_details_pb2.RetryInfo) ->
 
 async def abort(context: grpc.aio.ServicerContext, fault: ServiceFault) -> NoReturn:
     """End an RPC with a fault. Trailers must be a plain tuple of tuples."""
-    trailers = ((_DETAILS_KEY, fault.status().SerializeToString()),)
+    trailers: tuple[tuple[str, str | bytes], ...] = (
+        (_DETAILS_KEY, fault.status().SerializeToString()),
+    )
+    if fault.reason is not Reason.DRAINING:  # another replica will do
+        trailers = (*trailers, _NO_REPEAT)
     await context.abort(CODES[fault.reason], fault.message, trailers)
     raise AssertionError("abort returned")
 

@@ -51,6 +51,8 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
         catalog = parts.catalog()
         order = check_order(request, grant, catalog, parts.dialects)
         generation = Generation(order, catalog, parts.dialer, parts.registry, parts.outbox)
+        # From here on an upstream may be at work: a caller must not repeat the call by itself.
+        await context.send_initial_metadata(())
         # The caller may leave while this generator sleeps in its yield: nothing would wake it.
         context.add_done_callback(lambda _: generation.close())
         async with contextlib.aclosing(generation.messages()) as messages:

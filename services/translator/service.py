@@ -67,6 +67,8 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
         body = parse_object(request.body)
         grant = self._parts.signer.verify(request.grant, self._parts.now())
         legs = self._legs(request, grant)
+        # From here on an upstream may be at work: a caller must not repeat the call by itself.
+        await context.send_initial_metadata(())
         for place, leg in enumerate(legs):
             exchange = Exchange(self._parts, source, leg, request, grant.account_id)
             exchange.prepare(body)

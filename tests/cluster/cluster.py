@@ -1,0 +1,207 @@
+"""A stand-in for a cluster on one machine: replicas, names, roll-outs and scale events.
+
+As in the real thing: a replica enters its service's name and the ingress once it is ready, leaves
+both some time *after* it was told to stop, is told to stop by SIGTERM, and a roll-out brings a
+new replica before it takes an old one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import urllib.request
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from laptop.catalog import demo_providers, render_catalog
+from laptop.child import Child, Command
+from laptop.embedded_store import EmbeddedStore
+from laptop.onboarding import issue_key
+from laptop.operator_client import open_operator
+from laptop.probe import grpc_probe, http_probe
+from laptop.secret_file import DEMO_CREDENTIAL, OPERATOR_TOKEN, keep_secrets
+from laptop.supervisor import Supervisor
+from runtime.config import SecretText
+from tests.cluster.names import NameServer
+from tests.cluster.plan import (
+    KINDS,
+    METRICS_PORT,
+    NETWORK,
+    Kind,
+    command_of,
+    common_environ,
+    replica_environ,
+)
+from tests.ports import free_port
+
+START_S = 60.0
+# The manifests' minReadySeconds, shortened: longer than callers take to learn of a new replica.
+MIN_READY_S = 8.0
+# How long after SIGTERM callers still find a replica in its name.
+ENDPOINT_LAG_S = 1.0
+
+
+@dataclass(slots=True)
+class Replica:
+    """One process with an address of its own."""
+
+    kind: Kind
+    address: str
+    child: Child
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that carry these labels."""
+        url = f"http://{self.address}:{METRICS_PORT}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            text = answer.read().decode()
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+
+@dataclass(slots=True)
+class Cluster:
+    """See the module. ``running_cluster`` makes one."""
+
+    folder: Path
+    names: NameServer
+    environ: dict[str, str]
+    key: str = ""
+    replicas: dict[str, list[Replica]] = field(default_factory=dict)
+    _ingress: list[str] = field(default_factory=list)
+    _numbers: dict[str, int] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def edges(self) -> list[str]:
+        """Base URLs an ingress would balance over now."""
+        return [f"http://{address}:{KINDS['edge'].port}" for address in self._ingress]
+
+    async def scale(self, name: str, count: int) -> None:
+        """Start replicas until there are ``count``, or stop the oldest."""
+        replicas = self.replicas.setdefault(name, [])
+        await asyncio.gather(*(self._add(name) for _ in range(count - len(replicas))))
+        surplus = [replicas.pop(0) for _ in range(len(replicas) - count)]
+        await asyncio.gather(*(self._remove(replica) for replica in surplus))
+
+    async def roll(self, name: str, surge: int = 1) -> None:
+        """Replace every replica, ``surge`` at a time: the new ones have been ready for a while
+        before as many old ones are told to stop.
+        """
+        waiting = list(self.replicas[name])
+        while waiting:
+            going, waiting = waiting[:surge], waiting[surge:]
+            await asyncio.gather(*(self._add(name) for _ in going))
+            await asyncio.sleep(MIN_READY_S)
+            for old in going:
+                self.replicas[name].remove(old)
+            await asyncio.gather(*(self._remove(old) for old in going))
+
+    async def stop(self) -> None:
+        """Stop everything, callers first."""
+        for name in reversed(KINDS):
+            replicas = self.replicas.pop(name, [])
+            await asyncio.gather(*(replica.child.stop(10) for replica in replicas))
+        await asyncio.gather(*self._tasks)
+        self.names.close()
+
+    async def _add(self, name: str) -> None:
+        kind = KINDS[name]
+        self._numbers[name] = self._numbers.get(name, 0) + 1
+        address = kind.address(self._numbers[name])
+        probe = (
+            http_probe(kind.port, host=address)
+            if name == "edge"
+            else grpc_probe(f"{address}:{kind.port}")
+        )
+        command = Command(
+            name=f"{name}-{self._numbers[name]}",
+            argv=command_of(kind),
+            environ=replica_environ(kind, address, self.environ),
+            probe=probe,
+        )
+        child = Child(command, self.folder / f"{command.name}.log")
+        await child.start()
+        replica = Replica(kind, address, child)
+        try:
+            async with asyncio.timeout(START_S):
+                while not await probe():
+                    if not child.is_running:
+                        raise AssertionError(f"{command.name} ended:\n{child.log_tail()}")
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            raise AssertionError(f"{command.name} is not ready:\n{child.log_tail()}") from None
+        self.replicas.setdefault(name, []).append(replica)
+        self._publish(name)
+
+    async def _remove(self, replica: Replica) -> None:
+        """SIGTERM now; the names follow a moment later. Returns when the process is gone."""
+        self._publish_later(replica.kind.name)
+        await replica.child.stop(float(self.environ["GATEBEYZ_DRAIN_S"]) + 30)
+
+    def _publish_later(self, name: str) -> None:
+        async def publish() -> None:
+            await asyncio.sleep(ENDPOINT_LAG_S)
+            self._publish(name)
+
+        task = asyncio.ensure_future(publish())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _publish(self, name: str) -> None:
+        addresses = [replica.address for replica in self.replicas.get(name, ())]
+        self.names.set(name, addresses)
+        if name == "edge":
+            self._ingress = addresses
+
+
+@contextlib.asynccontextmanager
+async def running_cluster(
+    folder: Path, counts: dict[str, int], settings: dict[str, str] | None = None
+) -> AsyncIterator[Cluster]:
+    """A cluster with a store, the demo upstream, and this many replicas of each process."""
+    secrets = keep_secrets(folder / "secrets")
+    names = await NameServer.start(f"{NETWORK}.0.53")
+    demo_port = free_port()
+    catalog = folder / "catalog.yaml"
+    providers = demo_providers(demo_port, secrets[DEMO_CREDENTIAL])
+    catalog.write_text(render_catalog(providers, first_dialect_only=True), encoding="utf-8")
+    supervisor = Supervisor(folder, lambda text: None)
+    with EmbeddedStore.acquire(folder / "store") as store:
+        environ = {
+            **common_environ(),
+            **{f"{name}_FILE": str(path) for name, path in secrets.items()},
+            **{kind.target_variable: names.target(kind.name, kind.port) for kind in KINDS.values()},
+            "REDIS_URL": store.url,
+            "GATEBEYZ_CATALOG": str(catalog),
+            "GATEBEYZ_DRAIN_S": "20",
+            "GATEBEYZ_DRAIN_PAUSE_S": "2",
+            "GATEBEYZ_COUNTER_WORKERS": "1",
+            **(settings or {}),
+        }
+        demo = Command(
+            "demo",
+            (command_of(KINDS["edge"])[0], "-m", "laptop.demo"),
+            {**environ, "GATEBEYZ_DEMO_LISTEN": f"127.0.0.1:{demo_port}"},
+            http_probe(demo_port),
+        )
+        cluster = Cluster(folder, names, environ)
+        try:
+            await supervisor.start([store.command(environ), demo], START_S)
+            for name in KINDS:
+                await cluster.scale(name, counts.get(name, 1))
+            auth = cluster.replicas["auth"][0]
+            token = SecretText(secrets[OPERATOR_TOKEN].read_text(encoding="utf-8"))
+            target = f"{auth.address}:{auth.kind.port}"
+            async with open_operator(target, token) as operator:
+                cluster.key = await issue_key(operator)
+            yield cluster
+        finally:
+            await cluster.stop()
+            await supervisor.stop()

@@ -1,0 +1,85 @@
+"""What runs in a cluster and where: loopback addresses, one for each replica, fixed ports.
+
+Every address of 127.0.0.0/8 is this machine's, for root and for everyone else, so that replicas
+of one process can listen on the same port as they do in pods.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from laptop.profile import EDGE_SECRETS, SERVICES
+
+ROOT = Path(__file__).resolve().parents[2]
+METRICS_PORT = 9464
+CREDITS_PORT = 8081
+# A second octet of one's own, so that two clusters may run side by side.
+NETWORK = f"127.{16 + os.getpid() % 200}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One deployment: its module, its port, its subnet and the secrets it gets."""
+
+    name: str
+    module: str
+    port: int
+    subnet: int
+    secrets: tuple[str, ...]
+
+    @property
+    def listen_variable(self) -> str:
+        return f"GATEBEYZ_{self.name.upper()}_LISTEN"
+
+    @property
+    def target_variable(self) -> str:
+        return f"GATEBEYZ_{self.name.upper()}_TARGET"
+
+    def address(self, number: int) -> str:
+        """The address of a replica; numbers are not used twice while a cluster runs."""
+        return f"{NETWORK}.{self.subnet}.{number}"
+
+
+_SECRETS = {service.name: service.secrets for service in SERVICES} | {"edge": EDGE_SECRETS}
+
+KINDS = {
+    name: Kind(name, module, port, subnet, _SECRETS[name])
+    for subnet, (name, module, port) in enumerate(
+        (
+            ("auth", "services.auth", 7401),
+            ("counter", "services.counter", 7402),
+            ("relay", "services.relay", 7404),
+            ("translator", "services.translator", 7403),
+            ("edge", "edge", 8080),
+        ),
+        start=1,
+    )
+}
+"""In the order a roll-out takes them: callees first."""
+
+
+def replica_environ(kind: Kind, address: str, common: dict[str, str]) -> dict[str, str]:
+    """The environment of one replica."""
+    secrets = {f"{name}_FILE": common[f"{name}_FILE"] for name in kind.secrets}
+    settings = {name: value for name, value in common.items() if not name.endswith("_FILE")}
+    own = {
+        kind.listen_variable: f"{address}:{kind.port}",
+        "GATEBEYZ_METRICS_LISTEN": f"{address}:{METRICS_PORT}",
+    }
+    if kind.name == "edge":
+        own["GATEBEYZ_CREDITS_LISTEN"] = f"{address}:{CREDITS_PORT}"
+    return {**settings, **secrets, **own}
+
+
+def common_environ() -> dict[str, str]:
+    """What every replica inherits of this process."""
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+    inherited = {name: os.environ[name] for name in kept if name in os.environ}
+    return {**inherited, "PYTHONPATH": f"{ROOT}:{ROOT / 'protos/gen'}", "PYTHONUNBUFFERED": "1"}
+
+
+def command_of(kind: Kind) -> tuple[str, ...]:
+    return (sys.executable, "-m", kind.module)
