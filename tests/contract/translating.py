@@ -16,9 +16,9 @@ import pytest
 from dialects.dialect import Dialect
 from dialects.events import Event
 from dialects.registry import DIALECTS
-from gatebeyz.auth.v1 import auth_pb2
 from gatebeyz.counter.v1 import counter_pb2, counter_pb2_grpc
 from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
+from gatebeyz.ledger.v1 import ledger_pb2
 from runtime.catalog import Catalog, Model, Route, Upstream, build_catalog
 from runtime.channels import SERVER_OPTIONS, open_channel
 from runtime.config import SecretText
@@ -68,7 +68,7 @@ class Bench:
     signer: Signer
     counter: ScriptedCounter
     upstreams: list[ScriptedUpstream]
-    settled: list[auth_pb2.Settlement] = field(default_factory=list)
+    settled: list[ledger_pb2.Settlement] = field(default_factory=list)
 
     def request(
         self, dialect: str, body: dict[str, Any], **fields: Any
@@ -144,7 +144,7 @@ async def translating(
         for upstream in upstreams:
             stack.push_async_callback(upstream.stop)
         catalog = catalog_of([dialect for dialect, _ in scripts], urls, model)
-        signer, settled = Signer({"k1": b"0" * 32}), list[auth_pb2.Settlement]()
+        signer, settled = Signer({"k1": b"0" * 32}), list[ledger_pb2.Settlement]()
         relay = await stack.enter_async_context(_relay(catalog, signer, settled))
         counting = await stack.enter_async_context(
             _served(counter_pb2_grpc.add_CounterServiceServicer_to_server, counter)
@@ -167,7 +167,7 @@ async def translating(
 
 @contextlib.asynccontextmanager
 async def _relay(
-    catalog: Catalog, signer: Signer, settled: list[auth_pb2.Settlement]
+    catalog: Catalog, signer: Signer, settled: list[ledger_pb2.Settlement]
 ) -> AsyncIterator[grpc.aio.Channel]:
     async def send(batch: Any) -> None:
         settled.extend(batch)
