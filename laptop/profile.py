@@ -131,6 +131,7 @@ def make_profile(environ: Mapping[str, str], folder: Path, redis_url: str) -> Pr
         "GATEBEYZ_CREDITS_LISTEN": f"{LOOPBACK}:{port + 1}",
         "GATEBEYZ_API_URL": f"http://{LOOPBACK}:{port}",
         "GATEBEYZ_CREDITS_URL": f"http://{LOOPBACK}:{port + 1}",
+        "GATEBEYZ_RELAY_OUTBOX": str((data_dir / "outbox").absolute()),
         "GATEBEYZ_DRAIN_S": environ.get("GATEBEYZ_DRAIN_S", DRAIN_S),
         "PYTHONUNBUFFERED": "1",
         # A fork is followed by an exec at once; gRPC would only complain of it on stderr.

@@ -9,6 +9,7 @@ import grpc.aio
 
 from dialects.registry import DIALECTS
 from gatebeyz.auth.v1 import auth_pb2_grpc
+from gatebeyz.counter.v1 import counter_pb2_grpc
 from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
 from gatebeyz.ledger.v1 import ledger_pb2_grpc
 from runtime import logs
@@ -16,10 +17,12 @@ from runtime.catalog_file import CatalogFile, open_catalog
 from runtime.channels import open_channel
 from runtime.config import main_config
 from runtime.grants import Signer, parse_keys
-from runtime.serving import Process, run, serve
+from runtime.serving import Process, list_services, run, serve
 from services.relay import metrics
 from services.relay.config import RelayConfig
 from services.relay.exchange import Dialer
+from services.relay.hold import Holds, counting
+from services.relay.outbox_file import open_file
 from services.relay.revocation import Registry, RevocationWatch
 from services.relay.service import InferenceService, Parts
 from services.relay.settlement import Outbox, sender
@@ -32,20 +35,23 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
     channel = open_channel(config.auth_target, config.service_token)
     auth = auth_pb2_grpc.AuthServiceStub(channel)
     ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
-    dialer, registry, outbox = Dialer(), Registry(), Outbox(sender(ledger))
+    dialer, registry = Dialer(), Registry()
+    outbox = Outbox(sender(ledger), open_file(config.outbox))
+    counter = open_channel(config.counter_target, config.service_token)
+    count = counting(counter_pb2_grpc.CounterServiceStub(counter))
+    holds = Holds(ledger, count=count, on_store=outbox.notice_store)
     watch = RevocationWatch(auth, registry, now=time.monotonic, on_return=outbox.replay)
     metrics.watch_process(registry, watch, outbox)
     signer = Signer(parse_keys(config.grant_keys.reveal()))
-    parts = Parts(catalog.current, DIALECTS, signer, dialer, registry, watch, outbox)
+    parts = Parts(catalog.current, DIALECTS, signer, dialer, registry, watch, holds, outbox)
+    outbox.recover()
 
     def attach(server: grpc.aio.Server) -> None:
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(InferenceService(parts), server)
 
-    async def is_ready() -> bool:
-        return watch.is_fresh
-
     async def finish() -> None:
         await outbox.drain(OUTBOX_DRAIN_S)
+        await holds.drain()
         await dialer.close()
 
     await serve(
@@ -53,11 +59,9 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
             name="relay",
             listen=config.listen,
             attach=attach,
-            service_names=(
-                inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name,
-            ),
-            ready=is_ready,
-            background=(outbox.run, watch.run, catalog.follow),
+            service_names=list_services(inference_pb2),
+            ready=parts.is_ready,
+            background=(outbox.run, holds.run, watch.run, catalog.follow),
             on_drain=finish,
             drain_s=config.drain_s,
             drain_pause_s=config.drain_pause_s,
@@ -65,6 +69,7 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
         )
     )
     await channel.close()
+    await counter.close()
 
 
 if __name__ == "__main__":

@@ -20,6 +20,9 @@ from services.relay.exchange import Disconnected, Exchange, TimedOut
 WHOLE_BYTES: Final = 1024 * 1024
 # Of a larger whole answer at most this much is kept to read its usage.
 KEPT_BYTES: Final = 16 * 1024 * 1024
+# An event's text is about its size without the frame around it; a token is about four bytes.
+FRAME_BYTES: Final = 160
+TOKEN_BYTES: Final = 4
 # After the dialect's terminal event only the end of the body may follow.
 TAIL_S: Final = 2.0
 
@@ -111,6 +114,16 @@ class Answer:
             self._tap.close()
             return self._stream_end(), self._tap.usage
         return self._whole_end()
+
+    @property
+    def usage(self) -> Usage:
+        """What the upstream told so far, where the answer is a stream."""
+        return self._tap.usage
+
+    @property
+    def output_estimate(self) -> int:
+        """About how many tokens went out: an upstream may put many of them into one event."""
+        return max(self._frames, (self._size - self._frames * FRAME_BYTES) // TOKEN_BYTES)
 
     @property
     def output_floor(self) -> int:

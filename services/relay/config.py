@@ -20,6 +20,16 @@ class RelayConfig:
     service_token: SecretText = setting(
         "GATEBEYZ_SERVICE_TOKEN", help="shared by the services of one installation"
     )
+    counter_target: str = setting(
+        "GATEBEYZ_COUNTER_TARGET",
+        default="127.0.0.1:7402",
+        help="host:port of the counter, asked where a request's bytes are more than credits pay",
+    )
+    outbox: str = setting(
+        "GATEBEYZ_RELAY_OUTBOX",
+        default="",
+        help="folder that keeps settlements over a restart; empty = memory alone",
+    )
     listen: str = setting("GATEBEYZ_RELAY_LISTEN", default="127.0.0.1:7404")
     drain_s: float = setting("GATEBEYZ_DRAIN_S", default=60.0)
     drain_pause_s: float = setting(

@@ -2,7 +2,7 @@
 
 ``messages`` gives what goes to the caller. ``close`` may come from anywhere, also while
 ``messages`` sleeps in the caller's socket: it ends the exchange, leaves the registry and puts the
-settlement down, once.
+settlement down, once. A prepaid request makes its hold before anything is dialled.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from runtime.logs import get_logger
 from services.relay import metrics
 from services.relay.answer import Answer, End
 from services.relay.exchange import Closed, Dialer, ExchangeError
+from services.relay.hold import Hold, Holds, Seat
 from services.relay.order import Order
-from services.relay.revocation import REVOKED, Registry
+from services.relay.revocation import Registry
 from services.relay.route import Attempt, Result, first_answer
 from services.relay.settlement import Outbox
 
@@ -38,13 +39,21 @@ class Generation:
     """See the module."""
 
     def __init__(
-        self, order: Order, catalog: Catalog, dialer: Dialer, registry: Registry, outbox: Outbox
+        self,
+        order: Order,
+        catalog: Catalog,
+        dialer: Dialer,
+        registry: Registry,
+        holds: Holds,
+        outbox: Outbox,
     ) -> None:
         self._order = order
         self._catalog = catalog
         self._dialer = dialer
         self._registry = registry
+        self._holds = holds
         self._outbox = outbox
+        self._hold: Hold | None = None
         self._ticket = registry.enter(order.grant)
         self._attempts: list[Attempt] = []
         self._route: Route | None = None
@@ -61,6 +70,8 @@ class Generation:
     async def messages(self) -> AsyncGenerator[inference_pb2.GenerateResponse]:
         """Head with the first bytes, chunks, Outcome. Raises ServiceFault."""
         try:
+            if self._order.grant.prepaid and not self._order.is_count:
+                await self._take_hold()
             route, answer = await first_answer(
                 self._order.routes, self._open_answer, self._attempts
             )
@@ -70,15 +81,17 @@ class Generation:
             while not answer.is_over:
                 yield message
                 message = inference_pb2.GenerateResponse(chunk=await answer.next_chunk())
+                if self._hold is not None:
+                    self._hold.notice(answer.output_estimate)
             self._conclude()
             message.complete = True
             message.outcome.CopyFrom(self._outcome())
             yield message
         except Closed:
-            if not self._ticket.reason:
+            if (fault := self._ticket.fault) is None:
                 return  # the caller left; there is nobody to tell
             self._end = inference_pb2.END_REVOKED
-            raise REVOKED from None
+            raise fault from None
         except ServiceFault:
             self._end = inference_pb2.END_UPSTREAM_ERROR
             raise
@@ -94,13 +107,34 @@ class Generation:
         self._registry.leave(self._ticket)
         self._conclude()
         reached = any(attempt.reached_upstream for attempt in self._attempts)
-        if (reached or self._opening) and not self._order.is_count:
+        is_due = (reached or self._opening is not None) and not self._order.is_count
+        if is_due:
             self._outbox.put(self._settlement())
+        if self._hold is not None:
+            self._hold.close(void=not is_due)
         self._observe()
         self._log()
 
+    async def _take_hold(self) -> None:
+        """Make the one hold of a prepaid request, before anything is dialled."""
+        started_ms = int(self._started_at * 1000)
+        seat = Seat(self._order, started_ms, self._used_so_far, self._ticket.end)
+        self._hold = await self._holds.open(seat)
+        if self._is_closed:
+            self._hold.close(void=True)
+            raise Closed
+
+    def _used_so_far(self) -> inference_pb2.Usage:
+        answer = self._answer
+        if answer is None or not answer.is_success:
+            return inference_pb2.Usage()
+        return _usage_message(self._guess(answer.usage, answer.output_floor))
+
     async def _open_answer(self, route: Route) -> Answer:
         upstream = self._catalog.upstreams[route.upstream]
+        if self._opening is None and not self._attempts and not self._order.is_count:
+            self._opening = route
+            self._outbox.begin(self._estimate())
         exchange = self._dialer.exchange(upstream, self._order.call(route))
         self._ticket.hold(exchange)
         answer = Answer(exchange, self._order.dialect)
@@ -171,6 +205,12 @@ class Generation:
                 for attempt in self._attempts
             ],
         )
+
+    def _estimate(self) -> ledger_pb2.Settlement:
+        """What to record should this process die before it knows more."""
+        estimate = self._settlement()
+        estimate.usage.CopyFrom(_usage_message(self._guess(Usage(), 0)))
+        return estimate
 
     def _settlement(self) -> ledger_pb2.Settlement:
         order, route = self._order, self._route or self._opening or self._attempts[-1].route

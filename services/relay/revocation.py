@@ -39,23 +39,23 @@ class Closable(Protocol):
 class Ticket:
     """The place of one running RPC in the registry."""
 
-    __slots__ = ("_exchange", "account_id", "key_id", "reason")
+    __slots__ = ("_exchange", "account_id", "fault", "key_id")
 
     def __init__(self, account_id: str, key_id: str) -> None:
         self.account_id = account_id
         self.key_id = key_id
-        self.reason = ""
+        self.fault: ServiceFault | None = None
         self._exchange: Closable | None = None
 
     def hold(self, exchange: Closable) -> None:
         """Name the exchange that is running now."""
         self._exchange = exchange
-        if self.reason:
+        if self.fault:
             exchange.close()
 
-    def revoke(self, reason: str) -> None:
-        """Close the running exchange, and any that would follow."""
-        self.reason = reason
+    def end(self, fault: ServiceFault) -> None:
+        """Close the running exchange, and any that would follow; its RPC ends with the fault."""
+        self.fault = self.fault or fault
         self.close()
 
     def close(self) -> None:
@@ -98,13 +98,13 @@ class Registry:
                 if not tickets:
                     del index[name]
 
-    def revoke(self, key_id: str, account_id: str, reason: str) -> int:
+    def revoke(self, key_id: str, account_id: str) -> int:
         """Close what runs for a key, or for an account where no key is named; give their number."""
         index, name = (self._by_key, key_id) if key_id else (self._by_account, account_id)
         self._remember(name)
         tickets = list(index.get(name, ()))
         for ticket in tickets:
-            ticket.revoke(reason)
+            ticket.end(REVOKED)
         return len(tickets)
 
     def _remember(self, name: str) -> None:
@@ -189,9 +189,7 @@ class RevocationWatch:
             self._on_return()
         if response.HasField("revocation"):
             revocation = response.revocation
-            closed = self._registry.revoke(
-                revocation.key_id, revocation.account_id, revocation.reason
-            )
+            closed = self._registry.revoke(revocation.key_id, revocation.account_id)
             get_logger().info(
                 "revoked",
                 key_id=revocation.key_id,

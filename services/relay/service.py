@@ -15,6 +15,7 @@ from runtime.catalog import Catalog
 from runtime.grants import Signer
 from services.relay.exchange import Dialer
 from services.relay.generation import Generation
+from services.relay.hold import Holds
 from services.relay.order import check_order
 from services.relay.revocation import Registry, RevocationWatch
 from services.relay.settlement import Outbox
@@ -30,8 +31,13 @@ class Parts:
     dialer: Dialer
     registry: Registry
     watch: RevocationWatch
+    holds: Holds
     outbox: Outbox
     now: Callable[[], float] = time.time
+
+    async def is_ready(self) -> bool:
+        """Whether revocations are followed and settlements are safe."""
+        return self.watch.is_fresh and self.outbox.is_healthy
 
 
 class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
@@ -50,7 +56,9 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
         parts.watch.check_fresh(grant, now)
         catalog = parts.catalog()
         order = check_order(request, grant, catalog, parts.dialects)
-        generation = Generation(order, catalog, parts.dialer, parts.registry, parts.outbox)
+        generation = Generation(
+            order, catalog, parts.dialer, parts.registry, parts.holds, parts.outbox
+        )
         # From here on an upstream may be at work: a caller must not repeat the call by itself.
         await context.send_initial_metadata(())
         # The caller may leave while this generator sleeps in its yield: nothing would wake it.

@@ -1,8 +1,9 @@
 """What requests used, on its way to the ledger: batched, kept until acknowledged, never awaited.
 
 An RPC puts its settlement down and is gone; one task of the process sends. Recording is
-idempotent by request id, so everything unsure is sent again: a batch that failed, and, after the
-auth service was lost, what it acknowledged of late (an acknowledged write can die in a fail-over).
+idempotent by request id, so everything unsure is sent again: a batch that failed; what was
+acknowledged of late, when auth was lost or tells of another store than before (an acknowledged
+write can die in a fail-over); and, after a restart, what the outbox file kept.
 """
 
 from __future__ import annotations
@@ -18,15 +19,18 @@ import grpc.aio
 
 from gatebeyz.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 from runtime.logs import get_logger
+from services.relay.outbox_file import OutboxFile
 
 BATCH_SIZE: Final = 64
 BATCH_S: Final = 0.02
 SEND_S: Final = 5.0
 BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 MAX_WAITING: Final = 200_000
-REMEMBERED: Final = 10_000
+REMEMBER_S: Final = 600.0
+REMEMBERED: Final = 100_000
 
-Send = Callable[[Sequence[ledger_pb2.Settlement]], Awaitable[None]]
+# Sends a batch and gives the identity of the store that has it.
+Send = Callable[[Sequence[ledger_pb2.Settlement]], Awaitable[str]]
 
 # Sending such a batch again would fail again: its items are tried one by one.
 _REFUSED: Final = frozenset(
@@ -37,20 +41,24 @@ _REFUSED: Final = frozenset(
 def sender(stub: ledger_pb2_grpc.LedgerServiceStub) -> Send:
     """Settlements by LedgerService.Settle."""
 
-    async def send(batch: Sequence[ledger_pb2.Settlement]) -> None:
-        await stub.Settle(ledger_pb2.SettleRequest(settlements=batch), timeout=SEND_S)
+    async def send(batch: Sequence[ledger_pb2.Settlement]) -> str:
+        request = ledger_pb2.SettleRequest(settlements=batch)
+        answer: ledger_pb2.SettleResponse = await stub.Settle(request, timeout=SEND_S)
+        return answer.store_id
 
     return send
 
 
 class Outbox:
-    """Settlements not yet acknowledged, and the last ones that were."""
+    """Settlements not yet acknowledged, and those that were within ``REMEMBER_S``."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, file: OutboxFile | None = None) -> None:
         self._send = send
+        self._file = file
         self._waiting: deque[ledger_pb2.Settlement] = deque()
-        self._sent: deque[ledger_pb2.Settlement] = deque(maxlen=REMEMBERED)
-        self._in_flight = 0
+        self._sent: deque[tuple[float, ledger_pb2.Settlement]] = deque(maxlen=REMEMBERED)
+        self._stores: set[str] = set()
+        self._in_flight: list[ledger_pb2.Settlement] = []
         self._taken_at: float | None = None  # monotonic; when the batch in flight was taken
         self._filled = asyncio.Event()
         self._full_batch = asyncio.Event()
@@ -58,7 +66,12 @@ class Outbox:
         self._emptied.set()
 
     def __len__(self) -> int:
-        return len(self._waiting) + self._in_flight
+        return len(self._waiting) + len(self._in_flight)
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether settlements are as safe as they are meant to be."""
+        return self._file is None or self._file.is_healthy
 
     def lag_s(self) -> float:
         """How long the batch at the head of the line has waited to be acknowledged."""
@@ -67,15 +80,45 @@ class Outbox:
 
     def put(self, settlement: ledger_pb2.Settlement) -> None:
         """Take a settlement; never waits."""
+        if self._file is not None:
+            self._file.settle(settlement)
         if len(self._waiting) >= MAX_WAITING:
             lost = self._waiting.popleft()
             get_logger().error("settlement dropped: outbox full", request_id=lost.request_id)
         self._waiting.append(settlement)
+        if self._file is not None:
+            self._turn(self._file)
         self._wake()
+
+    def begin(self, estimate: ledger_pb2.Settlement) -> None:
+        """A request goes to an upstream; ``estimate`` is recorded should this process die."""
+        if self._file is not None:
+            self._file.begin(estimate)
+
+    def recover(self) -> None:
+        """Send what an earlier process left in the file."""
+        if self._file is not None:
+            self._waiting.extend(self._file.replay())
+            self._file.rotate(self._waiting)
+        if self._waiting:
+            get_logger().info("settlements recovered", count=len(self._waiting))
+            self._wake()
+
+    def notice_store(self, store_id: str) -> None:
+        """Hear which store answered; one that was not heard of may have forgotten something."""
+        if not store_id or store_id in self._stores:
+            return
+        is_first = not self._stores
+        self._stores.add(store_id)
+        if not is_first:
+            get_logger().warning("store replaced: settling again", count=len(self._sent))
+            self.replay()
 
     def replay(self) -> None:
         """Send again what was acknowledged lately."""
-        self._waiting.extendleft(reversed(self._sent))
+        since = time.monotonic() - REMEMBER_S
+        again = [settlement for sent_at, settlement in self._sent if sent_at >= since]
+        self._waiting.extendleft(reversed(again))
         self._sent.clear()
         if self._waiting:
             self._wake()
@@ -103,6 +146,11 @@ class Outbox:
             return False
         return True
 
+    def _turn(self, file: OutboxFile) -> None:
+        """Leave a full file for a new one that begins with what is unsent."""
+        if file.is_full():
+            file.rotate([*self._in_flight, *self._waiting])
+
     def _wake(self) -> None:
         self._emptied.clear()
         self._filled.set()
@@ -112,7 +160,7 @@ class Outbox:
     def _take(self) -> list[ledger_pb2.Settlement]:
         size = min(BATCH_SIZE, len(self._waiting))
         batch = [self._waiting.popleft() for _ in range(size)]
-        self._in_flight = size
+        self._in_flight = batch
         self._taken_at = time.monotonic()
         return batch
 
@@ -125,10 +173,10 @@ class Outbox:
 
     async def _deliver(self, batch: list[ledger_pb2.Settlement]) -> None:
         """Send a batch until it is acknowledged."""
-        failures = 0
+        failures, store_id = 0, ""
         while batch:
             try:
-                await self._send(batch)
+                store_id = await self._send(batch)
                 break
             except grpc.aio.AioRpcError as error:
                 if error.code() in _REFUSED:
@@ -142,9 +190,11 @@ class Outbox:
                     )
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
             failures += 1
-        self._sent.extend(batch)
-        self._in_flight = 0
+        now = time.monotonic()
+        self._sent.extend((now, settlement) for settlement in batch)
+        self._in_flight = []
         self._taken_at = None
+        self.notice_store(store_id)
 
     def _split(self, batch: list[ledger_pb2.Settlement]) -> list[ledger_pb2.Settlement]:
         """Half of a refused batch, the rest put back; a single one that is refused is given up."""
@@ -153,5 +203,5 @@ class Outbox:
             return []
         half = len(batch) // 2
         self._waiting.extendleft(reversed(batch[half:]))
-        self._in_flight = half
+        self._in_flight = batch[:half]
         return batch[:half]

@@ -23,6 +23,7 @@ from services.auth.audit import AuditEntry
 from services.auth.ledger.room import LedgerRoom
 from services.auth.operator import OperatorGate
 from services.auth.store import Store
+from tests.contract.auth_replica import CallCounter
 
 OPERATOR = "operator-token-of-the-tests"
 METADATA = (("authorization", f"Bearer {OPERATOR}"),)
@@ -49,6 +50,12 @@ class Ledger:
     credit: ledger_pb2_grpc.CreditServiceAsyncStub
     room: LedgerRoom
     directory: Store
+    calls: CallCounter
+    held: list[Catalog]
+
+    def use(self, catalog: Catalog) -> None:
+        """Put another catalog in the place of the one that holds."""
+        self.held[0] = catalog
 
     async def open_account(self, account_id: str = "acc_1", micros: int = 0) -> str:
         """A credits account with a pack of ``micros`` in its wallet."""
@@ -164,9 +171,11 @@ async def serving(
 ) -> AsyncIterator[Ledger]:
     """One auth process's ledger."""
     directory = Store(url)
+    held = [catalog]
     gate = OperatorGate(SecretText(OPERATOR))
-    room = LedgerRoom(directory, lambda: catalog, gate, hold_ms=hold_ms)
-    server = grpc.aio.server(interceptors=[FaultInterceptor()])
+    room = LedgerRoom(directory, lambda: held[0], gate, hold_ms=hold_ms)
+    calls = CallCounter()
+    server = grpc.aio.server(interceptors=[calls, FaultInterceptor()])
     room.attach(server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
@@ -177,6 +186,8 @@ async def serving(
             ledger_pb2_grpc.CreditServiceStub(channel),
             room,
             directory,
+            calls,
+            held,
         )
     await server.stop(0.2)
     following.cancel()

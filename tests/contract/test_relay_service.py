@@ -26,6 +26,7 @@ from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.grants import Grant, Signer
 from runtime.interceptors import FaultInterceptor
 from services.relay.exchange import Dialer, Timeouts
+from services.relay.hold import Holds
 from services.relay.revocation import Registry, RevocationWatch
 from services.relay.service import InferenceService, Parts
 from services.relay.settlement import Outbox
@@ -137,9 +138,10 @@ def make_catalog(*urls: str, **abilities: bool) -> Catalog:
 async def serving(catalog: Catalog, timeouts: Timeouts = TIMEOUTS) -> AsyncIterator[Bench]:
     settled: asyncio.Queue[ledger_pb2.Settlement] = asyncio.Queue()
 
-    async def send(batch: Any) -> None:
+    async def send(batch: Any) -> str:
         for settlement in batch:
             settled.put_nowait(settlement)
+        return "store"
 
     registry, outbox, dialer = Registry(lambda: NOW), Outbox(send), Dialer(timeouts)
     watch = RevocationWatch(SimpleNamespace(), registry, now=lambda: 0.0)  # type: ignore[arg-type]
@@ -151,6 +153,7 @@ async def serving(catalog: Catalog, timeouts: Timeouts = TIMEOUTS) -> AsyncItera
         dialer,
         registry,
         watch,
+        Holds(SimpleNamespace()),  # type: ignore[arg-type]
         outbox,
         now=lambda: NOW,
     )
@@ -365,7 +368,7 @@ async def test_a_revocation_ends_a_wait_for_the_head() -> None:
         call = bench.stub.Generate(bench.request(stream=True))
         reading = asyncio.create_task(call.read())
         await asyncio.wait_for(upstream.asked.wait(), 2)
-        bench.registry.revoke("key", "", "KEY_REVOKED")
+        bench.registry.revoke("key", "")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await reading
         assert fault_of(caught.value).reason is Reason.REVOKED
