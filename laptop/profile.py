@@ -127,10 +127,7 @@ def make_profile(environ: Mapping[str, str], folder: Path, redis_url: str) -> Pr
         "REDIS_URL": redis_url,
         "GATEBEYZ_CATALOG": str(path.absolute()),
         "GATEBEYZ_DEMO_LISTEN": demo_listen,
-        "GATEBEYZ_EDGE_LISTEN": f"{LOOPBACK}:{port}",
-        "GATEBEYZ_CREDITS_LISTEN": f"{LOOPBACK}:{port + 1}",
-        "GATEBEYZ_API_URL": f"http://{LOOPBACK}:{port}",
-        "GATEBEYZ_CREDITS_URL": f"http://{LOOPBACK}:{port + 1}",
+        **_products(port),
         "GATEBEYZ_RELAY_OUTBOX": str((data_dir / "outbox").absolute()),
         "GATEBEYZ_DRAIN_S": environ.get("GATEBEYZ_DRAIN_S", DRAIN_S),
         "PYTHONUNBUFFERED": "1",
@@ -163,6 +160,16 @@ def make_profile(environ: Mapping[str, str], folder: Path, redis_url: str) -> Pr
             probe=http_probe(port),
         ),
     )
+
+
+def _products(port: int) -> dict[str, str]:
+    """On a laptop the products are told apart by port."""
+    return {
+        "GATEBEYZ_EDGE_LISTEN": f"{LOOPBACK}:{port}",
+        "GATEBEYZ_CREDITS_LISTEN": f"{LOOPBACK}:{port + 1}",
+        "GATEBEYZ_API_URL": f"http://{LOOPBACK}:{port}",
+        "GATEBEYZ_CREDITS_URL": f"http://{LOOPBACK}:{port + 1}",
+    }
 
 
 def _read_catalog(path: Path, environ: Mapping[str, str]) -> Catalog:
