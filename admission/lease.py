@@ -10,30 +10,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
 import grpc.aio
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from admission.allowance import KINDS, Allowance
+from admission.allowance import Allowance, Amounts
+from admission.draw import Drawer, amounts_of
 from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
+from gatebeyz.inference.v1 import inference_pb2
 from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.logs import get_logger
 
-TRUST_S: Final = 5.0
+TRUST_S: Final = 3.0
 IDLE_S: Final = 60.0
 REFUSAL_S: Final = 3.0
 MAX_REFUSALS: Final = 10_000
-OPEN_TIMEOUT_S: Final = 2.0
-DRAW_TIMEOUT_S: Final = 1.0
+OPEN_TIMEOUT_S: Final = 1.0
+TEND_S: Final = 5.0
 RETRY_S: Final = 0.2
 LOST: Final = frozenset({Reason.OVERLOADED, Reason.STORE_AWAY, Reason.INTERNAL})
 """Ends of a stream that say nothing of the key."""
 
 LeaseKey = tuple[bytes, auth_pb2.Product]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(slots=True)
@@ -45,11 +51,46 @@ class Lease:
     grant: bytes
     expires_at: float
     heard_at: float
+    drawer: Drawer
     allowance: Allowance = field(default_factory=Allowance)
     fault: ServiceFault | None = None
-    running: int = 0
     used_at: float = 0.0
-    drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    tended_at: float = 0.0
+    # Tokens of the month used here since auth last told the sum.
+    used_tokens: int = 0
+    _networks: tuple[Network, ...] = ()
+
+    def check_address(self, address: str) -> None:
+        """ServiceFault ADDRESS_NOT_ALLOWED where the key may not be used from there."""
+        if not self.policy.networks:
+            return
+        if not self._networks:
+            self._networks = tuple(map(ipaddress.ip_network, self.policy.networks))
+        try:
+            found = ipaddress.ip_address(address)
+        except ValueError:
+            found = None
+        if found is None or not any(found in network for network in self._networks):
+            raise ServiceFault(
+                Reason.ADDRESS_NOT_ALLOWED, "This key may not be used from this network address."
+            )
+
+    def check_quota(self) -> None:
+        """ServiceFault QUOTA_EXHAUSTED where the month's tokens are used up."""
+        quota = self.policy.quota
+        if not quota.tokens or quota.used + self.used_tokens < quota.tokens:
+            return
+        resets_at = datetime.fromtimestamp(quota.resets_at.seconds, UTC).isoformat()
+        raise ServiceFault(
+            Reason.QUOTA_EXHAUSTED,
+            f"The {quota.tokens:,} tokens of this month are used up. "
+            f"They begin anew at {resets_at.replace('+00:00', 'Z')}.",
+        )
+
+    def replace_policy(self, policy: auth_pb2.Policy) -> None:
+        """What auth says now holds for the next request."""
+        self.policy, self._networks, self.used_tokens = policy, (), 0
+        self.allowance.limit_to(amounts_of(policy.limits))
 
     def is_trusted(self) -> bool:
         """Whether auth was heard lately and nothing ended the lease."""
@@ -58,9 +99,28 @@ class Lease:
         return self.fault is None and fresh and now < self.expires_at
 
 
-def limits_of(limits: auth_pb2.Limits) -> dict[str, int]:
-    """A Limits message as amounts by kind, zeros left out."""
-    return {kind: amount for kind in KINDS if (amount := getattr(limits, kind))}
+class Admission:
+    """One admitted request; tell it what was used as soon as that is known."""
+
+    __slots__ = ("_input_tokens", "_is_settled", "lease")
+
+    def __init__(self, lease: Lease, input_tokens: int) -> None:
+        self.lease = lease
+        self._input_tokens = input_tokens
+        self._is_settled = False
+
+    def settle(self, usage: inference_pb2.Usage) -> None:
+        """Count what was really used in the place of the guess; the second time does nothing.
+
+        Input read from a cache counts for the quota of the month and not per minute.
+        """
+        if self._is_settled:
+            return
+        self._is_settled = True
+        written = usage.cache_write_5m_tokens + usage.cache_write_1h_tokens
+        fresh = usage.input_tokens + written
+        self.lease.allowance.correct(fresh - self._input_tokens, usage.output_tokens)
+        self.lease.used_tokens += fresh + usage.cache_read_tokens + usage.output_tokens
 
 
 class LeaseHolder:
@@ -71,7 +131,7 @@ class LeaseHolder:
         self._holder_id = holder_id
         self._leases: dict[LeaseKey, asyncio.Future[Lease]] = {}
         self._refusals: OrderedDict[LeaseKey, tuple[float, ServiceFault]] = OrderedDict()
-        self._followers: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         return len(self._leases)
@@ -79,12 +139,7 @@ class LeaseHolder:
     def silence_s(self) -> float:
         """The longest time since auth was heard on a lease that stands; 0 without any."""
         now = time.monotonic()
-        held = [
-            future.result()
-            for future in tuple(self._leases.values())
-            if future.done() and not future.cancelled() and future.exception() is None
-        ]
-        return max((now - lease.heard_at for lease in held), default=0.0)
+        return max((now - lease.heard_at for lease in self._standing()), default=0.0)
 
     async def lease(self, digest: bytes, product: auth_pb2.Product) -> Lease:
         """The lease of a key; ServiceFault where auth refuses it or cannot be reached."""
@@ -95,9 +150,7 @@ class LeaseHolder:
             future = None
         if future is None:
             future = self._leases[key] = asyncio.get_running_loop().create_future()
-            task = asyncio.create_task(self._follow(key, future))
-            self._followers.add(task)
-            task.add_done_callback(self._followers.discard)
+            self._spawn(self._follow(key, future))
         try:
             lease = await asyncio.wait_for(asyncio.shield(future), OPEN_TIMEOUT_S)
         except TimeoutError:
@@ -106,31 +159,55 @@ class LeaseHolder:
         return lease
 
     @contextlib.asynccontextmanager
-    async def admit(
-        self, lease: Lease, input_tokens: int, output_tokens: int
-    ) -> AsyncIterator[None]:
-        """Spend from the lease's shares, drawing where they run short; a slot for the duration."""
-        wanted = {
-            "requests_per_minute": 1,
-            "input_tokens_per_minute": input_tokens,
-            "output_tokens_per_minute": output_tokens,
-            "concurrency": 1,
-        }
-        if lease.allowance.missing(wanted):
-            await self._draw(lease, wanted)
-        lease.allowance.spend(wanted)
-        lease.running += 1
+    async def admit(self, lease: Lease, input_tokens: int) -> AsyncIterator[Admission]:
+        """Spend from the lease's shares, drawing where they run short; a slot for the duration.
+
+        ``input_tokens`` is a guess that the admission replaces by what was used.
+        """
+        lease.check_quota()
+        allowance = lease.allowance
+        wanted = allowance.wanted_for(input_tokens)
+        if allowance.is_short_of(wanted):
+            await self._begin_short(lease, wanted)
+        else:
+            allowance.begin(wanted, time.monotonic())
         try:
-            yield
+            yield Admission(lease, wanted[1])
         finally:
-            lease.running -= 1
-            lease.allowance.add({"concurrency": 1})
+            allowance.end()
 
     async def close(self) -> None:
-        """End every follower."""
-        for task in self._followers:
+        """End every follower, and every lease with it."""
+        tasks = tuple(self._tasks)
+        releases = [
+            lease.drawer.release(lease.lease_id, _unspent(lease.allowance))
+            for lease in self._standing()
+        ]
+        await asyncio.gather(*releases)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._followers, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _standing(self) -> list[Lease]:
+        return [
+            future.result()
+            for future in tuple(self._leases.values())
+            if future.done() and not future.cancelled() and future.exception() is None
+        ]
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _begin_short(self, lease: Lease, wanted: Amounts) -> None:
+        try:
+            await lease.drawer.begin(lease.lease_id, wanted)
+        except ServiceFault as fault:
+            if fault.reason is Reason.NOT_FOUND:
+                lease.heard_at = float("-inf")  # the store forgot the lease: the next one is new
+                raise _away() from None
+            raise
 
     def _check_refusal(self, key: LeaseKey) -> None:
         refusal = self._refusals.get(key)
@@ -182,13 +259,14 @@ class LeaseHolder:
         try:
             async for answer in call:
                 if not future.done():
-                    future.set_result(_lease_of(answer.granted))
+                    future.set_result(self._lease_of(answer.granted))
                     continue
                 lease = future.result()
-                _apply(lease, answer)
+                self._apply(lease, answer)
                 if lease.fault is not None:
                     return lease.fault
-                if not lease.running and time.monotonic() - lease.used_at > IDLE_S:
+                if not lease.allowance.running and time.monotonic() - lease.used_at > IDLE_S:
+                    await lease.drawer.release(lease.lease_id, _unspent(lease.allowance))
                     return None
         except grpc.aio.AioRpcError as error:
             return fault_of(error)
@@ -196,26 +274,76 @@ class LeaseHolder:
             call.cancel()
         return ServiceFault(Reason.OVERLOADED, "The lease ended.", retry_after_s=1)
 
-    async def _draw(self, lease: Lease, wanted: dict[str, int]) -> None:
-        """Draw what is missing; concurrent draws of one lease wait for each other."""
-        async with lease.drawing:
-            missing = lease.allowance.missing(wanted)
-            if not missing:
-                return
-            request = auth_pb2.DrawRequest(
-                lease_id=lease.lease_id, wanted=auth_pb2.Limits(**missing)
-            )
-            try:
-                answer = await self._auth.Draw(request, timeout=DRAW_TIMEOUT_S)
-            except grpc.aio.AioRpcError as error:
-                raise fault_of(error) from None
-            lease.allowance.add(limits_of(answer.drawn))
-            if lease.allowance.missing(wanted):
-                raise ServiceFault(
-                    Reason.RATE_LIMITED,
-                    "The rate limit of this account is reached.",
-                    retry_after_s=5,
-                )
+    def _lease_of(self, granted: auth_pb2.Granted) -> Lease:
+        now = time.monotonic()
+        allowance = Allowance(
+            limits=amounts_of(granted.policy.limits),
+            left=list(amounts_of(granted.shares)),
+            remaining=amounts_of(granted.remaining),
+        )
+        return Lease(
+            lease_id=granted.lease_id,
+            policy=granted.policy,
+            grant=granted.grant,
+            expires_at=_seconds(granted.expires_at),
+            heard_at=now,
+            drawer=Drawer(self._auth, allowance),
+            allowance=allowance,
+            used_at=now,
+            tended_at=now,
+        )
+
+    def _apply(self, lease: Lease, answer: auth_pb2.LeaseResponse) -> None:
+        """Take in one event of a lease's stream."""
+        now = lease.heard_at = time.monotonic()
+        kind = answer.WhichOneof("event")
+        if kind == "granted":
+            self._regrant(lease, answer.granted)
+        elif kind == "renewed":
+            lease.grant = answer.renewed.grant or lease.grant
+            if answer.renewed.HasField("expires_at"):
+                lease.expires_at = _seconds(answer.renewed.expires_at)
+        elif kind == "policy_changed":
+            lease.grant = answer.policy_changed.grant
+            lease.replace_policy(answer.policy_changed.policy)
+        elif kind == "revoked":
+            reason = answer.revoked.reason
+            known = Reason(reason) if reason in Reason.__members__ else Reason.KEY_REVOKED
+            lease.fault = ServiceFault(known, _LOST_MESSAGES.get(known, "The key is not valid."))
+        if now - lease.tended_at > TEND_S:
+            lease.tended_at = now
+            self._spawn(self._tend(lease))
+
+    def _regrant(self, lease: Lease, granted: auth_pb2.Granted) -> None:
+        """Go on under a lease granted anew; what runs under the old one takes its slots along."""
+        self._spawn(lease.drawer.release(lease.lease_id, _unspent(lease.allowance)))
+        anew = self._lease_of(granted)
+        lease.lease_id, lease.grant = anew.lease_id, anew.grant
+        lease.expires_at = anew.expires_at
+        lease.replace_policy(anew.policy)
+        lease.allowance.regrant(anew.allowance)
+
+    async def _tend(self, lease: Lease) -> None:
+        try:
+            await lease.drawer.tend(lease.lease_id)
+        except ServiceFault:
+            lease.heard_at = float("-inf")  # the store forgot the lease: the next one is new
+
+
+# Why a lease that stood is over, where that is not the key's own end.
+_LOST_MESSAGES: Final = {
+    Reason.ACCOUNT_SUSPENDED: "The account is suspended.",
+    Reason.ACCOUNT_EXPIRED: "The account has expired.",
+}
+
+
+def _unspent(allowance: Allowance) -> Amounts:
+    requests, input_tokens, output_tokens, _ = (max(0, left) for left in allowance.left)
+    return requests, input_tokens, output_tokens, 0
+
+
+def _seconds(moment: Timestamp) -> float:
+    return float(moment.seconds + moment.nanos / 1e9)
 
 
 def _away() -> ServiceFault:
@@ -224,45 +352,3 @@ def _away() -> ServiceFault:
         "The gateway cannot check keys for the moment. Try again.",
         retry_after_s=2,
     )
-
-
-def _lease_of(granted: auth_pb2.Granted) -> Lease:
-    allowance = Allowance(limits_of(granted.policy.limits), limits_of(granted.shares))
-    return Lease(
-        lease_id=granted.lease_id,
-        policy=granted.policy,
-        grant=granted.grant,
-        expires_at=granted.expires_at.seconds + granted.expires_at.nanos / 1e9,
-        heard_at=time.monotonic(),
-        allowance=allowance,
-        used_at=time.monotonic(),
-    )
-
-
-def _apply(lease: Lease, answer: auth_pb2.LeaseResponse) -> None:
-    lease.heard_at = time.monotonic()
-    kind = answer.WhichOneof("event")
-    if kind == "granted":
-        _regrant(lease, _lease_of(answer.granted))
-    elif kind == "renewed":
-        lease.grant = answer.renewed.grant or lease.grant
-        if answer.renewed.HasField("expires_at"):
-            expires = answer.renewed.expires_at
-            lease.expires_at = expires.seconds + expires.nanos / 1e9
-    elif kind == "policy_changed":
-        lease.grant = answer.policy_changed.grant
-        lease.policy = answer.policy_changed.policy
-        lease.allowance.limits = limits_of(lease.policy.limits)
-    elif kind == "revoked":
-        reason = answer.revoked.reason
-        known = Reason(reason) if reason in Reason.__members__ else Reason.KEY_REVOKED
-        lease.fault = ServiceFault(known, "The key is not valid.")
-
-
-def _regrant(lease: Lease, granted: Lease) -> None:
-    """Go on under a lease granted anew; what runs under the old one takes its slots along."""
-    lease.lease_id, lease.grant = granted.lease_id, granted.grant
-    lease.policy, lease.expires_at = granted.policy, granted.expires_at
-    lease.allowance.limits = granted.allowance.limits
-    lease.allowance.left = granted.allowance.left
-    lease.allowance.add({"concurrency": -lease.running})

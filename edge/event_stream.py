@@ -55,7 +55,7 @@ class EventStream:
 
     __slots__ = (
         "_clock", "_dialect", "_first", "_is_open", "_last", "_request_id", "_send", "_sent_at",
-        "_tail", "_turn",
+        "_tail", "_turn", "headers",
     )  # fmt: skip
 
     def __init__(self, send: Send, dialect: Dialect, request_id: str) -> None:
@@ -69,6 +69,8 @@ class EventStream:
         self._first = b""
         self._last = b""
         self._is_open = False
+        # What stands in the head whatever opens the stream, silence included.
+        self.headers: list[tuple[bytes, bytes]] = []
 
     @property
     def is_open(self) -> bool:
@@ -132,7 +134,8 @@ class EventStream:
         if self._is_open:
             return
         self._is_open = True
-        all_headers = [*STREAM_HEADERS, *identity_headers(self._request_id), *headers]
+        identity = identity_headers(self._request_id)
+        all_headers = [*STREAM_HEADERS, *identity, *self.headers, *headers]
         await self._send({"type": "http.response.start", "status": 200, "headers": all_headers})
 
     def _what_went(self) -> Sent:

@@ -26,6 +26,7 @@ PUBLIC: Final[dict[Reason, tuple[FaultClass, bool | None]]] = {
     Reason.KEY_EXPIRED: (FaultClass.UNAUTHENTICATED, False),
     Reason.REVOKED: (FaultClass.UNAUTHENTICATED, False),
     Reason.WRONG_PRODUCT: (FaultClass.UNAUTHENTICATED, False),
+    Reason.ADDRESS_NOT_ALLOWED: (FaultClass.FORBIDDEN, False),
     Reason.ACCOUNT_SUSPENDED: (FaultClass.FORBIDDEN, False),
     Reason.ACCOUNT_EXPIRED: (FaultClass.FORBIDDEN, False),
     Reason.MODEL_NOT_ALLOWED: (FaultClass.FORBIDDEN, False),
@@ -92,11 +93,17 @@ def fault_headers(fault: Fault) -> list[tuple[bytes, bytes]]:
 
 
 async def send_fault(
-    scope: Scope, send: Send, dialect: Dialect, fault: Fault, request_id: str
+    scope: Scope,
+    send: Send,
+    dialect: Dialect,
+    fault: Fault,
+    request_id: str,
+    headers: list[tuple[bytes, bytes]] | None = None,
 ) -> None:
     """Answer with a fault, before anything else was sent."""
     status, body = dialect.render_fault(fault, request_id)
-    await send_json(scope, send, status, orjson.dumps(body), request_id, fault_headers(fault))
+    all_headers = [*fault_headers(fault), *(headers or [])]
+    await send_json(scope, send, status, orjson.dumps(body), request_id, all_headers)
 
 
 async def send_json(

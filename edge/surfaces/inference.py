@@ -29,6 +29,7 @@ from edge.drain import Drain
 from edge.event_stream import EventStream, OversizedFrameError, Patience
 from edge.faults import public_fault, retry_headers, send_fault, send_json
 from edge.identity import new_request_id
+from edge.limits import limit_headers
 from gatebeyz.inference.v1 import inference_pb2
 from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.logs import get_logger
@@ -39,6 +40,8 @@ DIALECT_VALUES: Final = {
     "openai_chat": inference_pb2.DIALECT_OPENAI_CHAT,
     "openai_responses": inference_pb2.DIALECT_OPENAI_RESPONSES,
 }
+# For the guess of the input that stands until the outcome tells.
+BYTES_PER_TOKEN: Final = 4
 _TRUNCATED: Final = Fault(
     FaultClass.UPSTREAM_ERROR, "The model's answer broke off. Nothing more will come."
 )
@@ -106,7 +109,8 @@ class InferenceSurface:
             await stream.fail(fault)
             return
         request.status = self.dialect.render_fault(fault, request.request_id)[0]
-        await send_fault(request.scope, send, self.dialect, fault, request.request_id)
+        identity = request.request_id
+        await send_fault(request.scope, send, self.dialect, fault, identity, stream.headers)
 
     async def _answer(
         self, request: Request, receive: Receive, send: Send, stream: EventStream
@@ -121,8 +125,10 @@ class InferenceSurface:
         is_sealed = may_hold_envelope(request.body)
         road = self._admittance.road(lease.policy, peek, self.dialect.name, is_sealed=is_sealed)
         generate = self._generate_request(request, lease.grant, peek, road.routes)
-        input_bound = len(request.body) // 4
-        async with self._admittance.leases.admit(lease, input_bound, 0):
+        input_guess = len(request.body) // BYTES_PER_TOKEN
+        stream.headers = limit_headers(self.dialect.name, lease.allowance)
+        async with self._admittance.leases.admit(lease, input_guess) as admission:
+            stream.headers = limit_headers(self.dialect.name, lease.allowance)
             call = road.stub.Generate(generate)
             try:
                 async with client_watch(receive, call), self._drain.running(call):
@@ -131,6 +137,8 @@ class InferenceSurface:
                 raise fault_of(error) from None
             finally:
                 call.cancel()
+                if request.outcome is not None:
+                    admission.settle(request.outcome.usage)
 
     def _generate_request(
         self, request: Request, grant: bytes, peek: Peek, routes: list[str]
@@ -173,7 +181,7 @@ class InferenceSurface:
             await stream.fail(self.dialect.parse_fault(first.head.status, body))
             return
         request.status = first.head.status
-        headers = head_headers(first.head)
+        headers = [*stream.headers, *head_headers(first.head)]
         await send_json(request.scope, send, request.status, body, request.request_id, headers)
 
     async def _whole(

@@ -32,10 +32,11 @@ class Draw(msgspec.Struct, frozen=True, kw_only=True):
     hoped: Limits = NOTHING
     held: Limits = NOTHING
     overspent: Limits = NOTHING
+    returned: Limits = NOTHING
 
     def amounts(self) -> tuple[int, ...]:
         """All of it in the order scripts/take_shares.lua takes it."""
-        groups = (self.wanted, self.hoped, self.held, self.overspent)
+        groups = (self.wanted, self.hoped, self.held, self.overspent, self.returned)
         return tuple(amount for group in groups for amount in group.as_tuple())
 
 

@@ -76,6 +76,7 @@ def parse_draw(request: auth_pb2.DrawRequest) -> Draw:
         hoped=parse_limits(request.hoped),
         held=parse_limits(request.held),
         overspent=parse_limits(request.overspent),
+        returned=parse_limits(request.returned),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -158,6 +158,12 @@ async def refused(call: object) -> ServiceFault:
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await (call.read() if hasattr(call, "read") else call)  # type: ignore[misc]
     return fault_of(raised.value)
+
+
+async def until(holds: Callable[[], bool], limit_s: float) -> None:
+    async with asyncio.timeout(limit_s):
+        while not holds():  # noqa: ASYNC110 - what changes it knows of no event
+            await asyncio.sleep(0.005)
 
 
 async def read_until(call: object, kind: str, limit_s: float = 3.0) -> auth_pb2.LeaseResponse:

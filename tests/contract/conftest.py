@@ -97,6 +97,12 @@ def _shared_store() -> Iterator[StoreServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def shared_url(_shared_store: StoreServer) -> str:
+    """The URL of a store that others use too: for tests that keep to keys of their own."""
+    return _shared_store.url
+
+
 @pytest.fixture
 async def redis_url(_shared_store: StoreServer) -> str:
     """The URL of an empty store that answers."""

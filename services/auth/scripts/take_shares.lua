@@ -5,8 +5,8 @@
 --
 -- A limit per minute is used up by two things: what was spent within the last minute, and what
 -- leases hold and have not spent. The second is a gauge per lease. Each time a holder speaks it
--- says what it still holds; the gauge less that was spent since, and goes into the window. The
--- window is a hash of two-second slots; a slot counts until all of it is more than 60 s old. So
+-- says what it still holds and what it gives back; the rest of the gauge was spent since, and goes
+-- into the window. The window is a hash of two-second slots; a slot counts until all of it is more than 60 s old. So
 -- a share may be kept for long and still counts against the limit when it is spent.
 --
 -- Concurrency is a gauge alone: slots of requests that run, and free ones.
@@ -22,6 +22,7 @@
 --               "end": it must exist, and is over: what it says it holds is free again.
 -- ARGV[4..7]    limits (0 = unlimited); ARGV[8..11] least wanted; ARGV[12..15] hoped for
 -- ARGV[16..19]  still held; ARGV[20..23] spent beyond the shares, which counts in any case
+-- ARGV[24..27]  given back unspent
 --
 -- Answers {0, taken ×4, kept ×4, remaining ×4}; {-1} when the lease is unknown; {k, ms} when less
 -- than the least is left of limit k, with the time until it may be there. A refusal takes nothing,
@@ -75,7 +76,8 @@ for kind = 1, 4 do
   local given = held_by(lease, kind)
   kept[kind] = math.min(argument(4, kind), given)
   if kind ~= CONCURRENCY and argument(1, kind) > 0 then
-    spend(kind, given - kept[kind] + argument(5, kind))
+    local gone = given - kept[kind]
+    spend(kind, gone - math.min(argument(6, kind), gone) + argument(5, kind))
   end
   if given ~= kept[kind] then
     redis.call('HSET', KEYS[5], gauge(lease, kind), string.format('%.0f', kept[kind]))

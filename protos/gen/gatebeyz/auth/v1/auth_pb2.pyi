@@ -144,18 +144,20 @@ class Revoked(_message.Message):
     def __init__(self, reason: _Optional[str] = ...) -> None: ...
 
 class DrawRequest(_message.Message):
-    __slots__ = ("lease_id", "wanted", "hoped", "held", "overspent")
+    __slots__ = ("lease_id", "wanted", "hoped", "held", "overspent", "returned")
     LEASE_ID_FIELD_NUMBER: _ClassVar[int]
     WANTED_FIELD_NUMBER: _ClassVar[int]
     HOPED_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
     OVERSPENT_FIELD_NUMBER: _ClassVar[int]
+    RETURNED_FIELD_NUMBER: _ClassVar[int]
     lease_id: str
     wanted: Limits
     hoped: Limits
     held: Limits
     overspent: Limits
-    def __init__(self, lease_id: _Optional[str] = ..., wanted: _Optional[_Union[Limits, _Mapping]] = ..., hoped: _Optional[_Union[Limits, _Mapping]] = ..., held: _Optional[_Union[Limits, _Mapping]] = ..., overspent: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
+    returned: Limits
+    def __init__(self, lease_id: _Optional[str] = ..., wanted: _Optional[_Union[Limits, _Mapping]] = ..., hoped: _Optional[_Union[Limits, _Mapping]] = ..., held: _Optional[_Union[Limits, _Mapping]] = ..., overspent: _Optional[_Union[Limits, _Mapping]] = ..., returned: _Optional[_Union[Limits, _Mapping]] = ...) -> None: ...
 
 class DrawResponse(_message.Message):
     __slots__ = ("drawn", "kept", "remaining")

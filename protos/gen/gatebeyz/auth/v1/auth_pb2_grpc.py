@@ -83,7 +83,7 @@ class AuthServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Release(self, request, context):
-        """Release gives unused shares and slots back.
+        """Release ends a lease and gives its unused shares and slots back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

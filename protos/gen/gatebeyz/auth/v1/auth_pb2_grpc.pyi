@@ -47,7 +47,7 @@ class AuthServiceStub:
     than the least wanted is left.
     """
     Release: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ReleaseRequest, _auth_pb2.ReleaseResponse]
-    """Release gives unused shares and slots back."""
+    """Release ends a lease and gives its unused shares and slots back."""
     WatchRevocations: _grpc.UnaryStreamMultiCallable[_auth_pb2.WatchRevocationsRequest, _auth_pb2.WatchRevocationsResponse]
     """WatchRevocations replays from a sequence and follows; a heartbeat each second."""
 
@@ -70,7 +70,7 @@ class AuthServiceAsyncStub(AuthServiceStub):
     than the least wanted is left.
     """
     Release: _aio.UnaryUnaryMultiCallable[_auth_pb2.ReleaseRequest, _auth_pb2.ReleaseResponse]  # type: ignore[assignment]
-    """Release gives unused shares and slots back."""
+    """Release ends a lease and gives its unused shares and slots back."""
     WatchRevocations: _aio.UnaryStreamMultiCallable[_auth_pb2.WatchRevocationsRequest, _auth_pb2.WatchRevocationsResponse]  # type: ignore[assignment]
     """WatchRevocations replays from a sequence and follows; a heartbeat each second."""
 
@@ -108,7 +108,7 @@ class AuthServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.ReleaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.ReleaseResponse, _abc.Awaitable[_auth_pb2.ReleaseResponse]]:
-        """Release gives unused shares and slots back."""
+        """Release ends a lease and gives its unused shares and slots back."""
 
     @_abc_1.abstractmethod
     def WatchRevocations(
