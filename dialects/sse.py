@@ -34,10 +34,10 @@ _OVERSIZED: Final = Fault(FaultClass.UPSTREAM_ERROR, "The upstream sent an overs
 _TOO_LARGE: Final = Fault(FaultClass.UPSTREAM_ERROR, "The upstream's answer is too large.")
 
 
-class Frame(Struct, frozen=True):
-    """One dispatched event: its name ("" where the stream gave none) and its data."""
+class Frame(Struct, frozen=True, gc=False):
+    """One dispatched event: its name (b"" where the stream gave none) and its data."""
 
-    event: str
+    event: bytes
     data: bytes
 
 
@@ -48,31 +48,37 @@ class FrameSplitter:
     first CR turns to the general rules for good.
     """
 
-    __slots__ = ("_buffer", "_data", "_event", "_has_cr", "_scan", "_size", "_started")
+    __slots__ = ("_buffer", "_data", "_event", "_has_cr", "_is_started", "_scan", "_size")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._scan = 0
         self._data: list[bytes] = []
-        self._event = ""
+        self._event = b""
         self._size = 0
-        self._started = False
+        self._is_started = False
         self._has_cr = False
 
     def receive_data(self, data: bytes) -> list[Frame]:
         """Take bytes; give the frames they complete. RemoteDialectError on an oversized frame."""
-        if not self._started:
-            data = bytes(self._buffer) + data
-            self._buffer.clear()
-            if len(data) < 3 and _BOM.startswith(data):
-                self._buffer += data
+        if not self._is_started:
+            data = self._begin(data)
+            if not self._is_started:
                 return []
-            data = data.removeprefix(_BOM)
-            self._started = True
-        if not self._has_cr and b"\r" in data:
+        if self._has_cr or b"\r" in data:
             self._has_cr = True
-            self._scan = 0
-        return self._split(data) if self._has_cr else self._cut(data)
+            return self._split(data)
+        return self._cut(data)
+
+    def _begin(self, data: bytes) -> bytes:
+        """The bytes to cut; b"" while too few came to know how the stream begins."""
+        data = bytes(self._buffer) + data
+        self._buffer.clear()
+        if len(data) < len(_BOM) and _BOM.startswith(data):
+            self._buffer += data
+            return b""
+        self._is_started = True
+        return data.removeprefix(_BOM)
 
     def close(self) -> list[Frame]:
         """The stream ended: give the last frame, complete or not."""
@@ -110,15 +116,17 @@ class FrameSplitter:
         if len(data) > MAX_FRAME_BYTES:
             self._check_size(max(map(len, blocks)))
         for block in blocks:
-            head, is_two, rest = block.partition(b"\n")
-            if not is_two and head.startswith(b"data: "):
-                frames.append(Frame("", head[6:]))
-            elif head.startswith(b"event: ") and rest.startswith(b"data: ") and b"\n" not in rest:
-                frames.append(Frame(head[7:].decode("utf-8", "replace"), rest[6:]))
-            else:
-                for line in filter(None, block.split(b"\n")):
-                    self._take_line(line)
-                self._dispatch(frames)
+            head, is_plain, value = block.partition(b"data: ")
+            if is_plain and b"\n" not in value:
+                if not head:
+                    frames.append(Frame(b"", value))
+                    continue
+                if head.startswith(b"event: ") and head.find(b"\n") == len(head) - 1:
+                    frames.append(Frame(head[7:-1], value))
+                    continue
+            for line in filter(None, block.split(b"\n")):
+                self._take_line(line)
+            self._dispatch(frames)
         return frames
 
     def _split(self, data: bytes) -> list[Frame]:
@@ -150,49 +158,38 @@ class FrameSplitter:
             self._data.append(value.removeprefix(b" "))
             self._size += len(value)
         elif name == b"event":
-            self._event = value.removeprefix(b" ").decode("utf-8", "replace")
+            self._event = value.removeprefix(b" ")
 
     def _dispatch(self, frames: list[Frame]) -> None:
         if self._data:
             frames.append(Frame(self._event, b"\n".join(self._data)))
-        self._event, self._data, self._size = "", [], 0
+        self._event, self._data, self._size = b"", [], 0
 
 
-class StreamInlet:
+class StreamInlet(FrameSplitter):
     """Frames of an upstream's answer, or ``body``: the JSON or HTML it sent instead under 200."""
 
-    __slots__ = ("_head", "_splitter", "body")
+    __slots__ = ("body",)
 
     def __init__(self) -> None:
-        self._splitter = FrameSplitter()
-        self._head: bytes | None = b""  # until the first visible byte tells what this is
+        super().__init__()
         self.body: bytearray | None = None
 
-    def receive_data(self, data: bytes) -> list[Frame]:
-        """Take bytes; give the frames they complete. RemoteDialectError on what is too large."""
-        if self._head is not None:
-            data = self._head + data
-            begin = data.lstrip(_BLANKS)[:1]
-            if not begin and len(data) < MAX_FRAME_BYTES:
-                self._head = data
-                return []
-            self._head = None
-            if begin in (b"{", b"[", b"<"):
-                self.body = bytearray()
+    def _begin(self, data: bytes) -> bytes:
+        """The first visible byte tells what this is; a body is kept here, and nothing is cut."""
         if self.body is None:
-            return self._splitter.receive_data(data)
+            known = bytes(self._buffer) + data
+            begin = known.lstrip(_BLANKS)[:1]
+            if (begin and begin not in b"{[<") or len(known) > MAX_FRAME_BYTES:
+                return super()._begin(data)
+            self._buffer += data
+            if begin:
+                self.body, self._buffer = self._buffer, bytearray()
+            return b""
         self.body += data
         if len(self.body) > MAX_BODY_BYTES:
             raise RemoteDialectError(_TOO_LARGE)
-        return []
-
-    def close(self) -> list[Frame]:
-        """The stream ended: the last frame, complete or not."""
-        if self.body is not None:
-            return []
-        head, self._head = self._head, None
-        frames = self._splitter.receive_data(head) if head else []
-        return frames + self._splitter.close()
+        return b""
 
 
 def render_frame(event: str, data: bytes) -> bytes:

@@ -29,6 +29,7 @@ from dialects.events import (
     UsageReport,
 )
 from dialects.sse import Frame, StreamInlet
+from dialects.surrogate import Mender
 from dialects.usage import Usage
 
 NAME: Final = "anthropic_messages"
@@ -68,6 +69,7 @@ class _Block:
     has_text: bool = False
     is_closed: bool = False
     held: list[str | dict[str, Any]] = field(default_factory=list)  # deltas and citations
+    mender: Mender = field(default_factory=Mender)
 
 
 class MessagesReader:
@@ -115,15 +117,12 @@ class MessagesReader:
 
     def _take_frames(self, frames: list[Frame]) -> None:
         for frame in frames:
-            if self._is_done:
-                return
             try:
                 event = json_text.parse(frame.data)
             except ValueError:
                 if frame.data.strip() == b"[DONE]":
                     continue
-                self._fail(_BROKEN)
-                return
+                event = None
             self.receive_event(event)
 
     def _take_body(self, body: bytes) -> None:
@@ -269,7 +268,8 @@ class MessagesReader:
             block.held.append(piece)
         elif isinstance(piece, str):
             block.has_text = True
-            self._events.append(BlockDelta(self._opened - 1, piece))
+            if piece := block.mender.add(piece):
+                self._events.append(BlockDelta(self._opened - 1, piece))
         else:
             self._events.append(Annotation(self._opened - 1, NAME, piece))
 
@@ -284,6 +284,8 @@ class MessagesReader:
 
     def _finish_live(self, block: _Block) -> None:
         n = self._opened - 1
+        if rest := block.mender.close():
+            self._events.append(BlockDelta(n, rest))
         if block.kind is BlockKind.TOOL and not block.has_text:
             self._events.append(BlockDelta(n, block.given or "{}"))
         if block.signature:

@@ -178,7 +178,7 @@ class MessagesWriter:
         }
         shown = self._show(tool)
         if event.kind is BlockKind.CUSTOM_TOOL:
-            shown += self._delta("input_json_delta", "partial_json", '{"input":"')
+            shown += self._delta(b"input_json_delta", b"partial_json", '{"input":"')
         return shown
 
     def _show(self, content: dict[str, Any]) -> bytes:
@@ -208,23 +208,21 @@ class MessagesWriter:
         match self._kind:
             case BlockKind.TOOL:
                 self._has_input = True
-                return self._delta("input_json_delta", "partial_json", event.text)
+                return self._delta(b"input_json_delta", b"partial_json", event.text)
             case BlockKind.CUSTOM_TOOL:
                 escaped = json.dumps(event.text, ensure_ascii=False)[1:-1]
-                return self._delta("input_json_delta", "partial_json", escaped)
+                return self._delta(b"input_json_delta", b"partial_json", escaped)
             case BlockKind.REASONING:
                 self._text.append(event.text)
-                return self._show_late() + self._delta("thinking_delta", "thinking", event.text)
+                return self._show_late() + self._delta(b"thinking_delta", b"thinking", event.text)
             case _:
-                return self._show_late() + self._delta("text_delta", "text", event.text)
+                return self._show_late() + self._delta(b"text_delta", b"text", event.text)
 
-    def _delta(self, type_name: str, field: str, text: str) -> bytes:
-        return _frame(
-            {
-                "type": "content_block_delta",
-                "index": self._index,
-                "delta": {"type": type_name, field: text},
-            }
+    def _delta(self, type_name: bytes, field: bytes, text: str) -> bytes:
+        return (
+            b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
+            b'"delta":{"type":"%b","%b":%b}}\n\n'
+            % (self._index, type_name, field, json_text.render(text))
         )
 
     def _send_signature(self, event: BlockSignature) -> bytes:
@@ -239,7 +237,7 @@ class MessagesWriter:
     def _sign(self, signature: str | None) -> bytes:
         if not signature:
             return b""
-        return self._show_late() + self._delta("signature_delta", "signature", signature)
+        return self._show_late() + self._delta(b"signature_delta", b"signature", signature)
 
     def _send_citation(self, event: Annotation) -> bytes:
         citation = citation_of(event)
@@ -254,9 +252,9 @@ class MessagesWriter:
         out = b""
         kind = self._kind
         if kind is BlockKind.TOOL and not self._has_input:
-            out = self._delta("input_json_delta", "partial_json", "{}")
+            out = self._delta(b"input_json_delta", b"partial_json", "{}")
         elif kind is BlockKind.CUSTOM_TOOL:
-            out = self._delta("input_json_delta", "partial_json", '"}')
+            out = self._delta(b"input_json_delta", b"partial_json", '"}')
         elif kind is BlockKind.REASONING and self._text and not self._is_signed:
             text = "".join(self._text)
             out = self._sign(seal_signature(self._context, "text", "", text, None))

@@ -18,7 +18,8 @@ from dialects.conversation import (
 from dialects.dialect import EncodeContext
 from dialects.errors import refuse, refuse_feature
 from dialects.media import is_data_uri, is_https, parse_data_uri
-from dialects.openai_chat.wire import as_dict, as_dicts, as_text, mend_text
+from dialects.openai_chat.wire import as_dict, as_dicts, as_text
+from dialects.surrogate import mend_text
 
 NAME: Final = "openai_chat"
 

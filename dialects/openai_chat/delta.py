@@ -35,9 +35,17 @@ from dialects.openai_chat.fault import fault_of, find_error
 from dialects.openai_chat.finish import read_finish
 from dialects.openai_chat.lane import Lane, LaneQueue
 from dialects.openai_chat.usage import usage_of
-from dialects.openai_chat.wire import as_dict, as_dicts, as_text, mend_text
+from dialects.openai_chat.wire import as_dict, as_dicts, as_text
+from dialects.surrogate import mend_text
 from dialects.usage import Usage
 
+# What a choice may hold beside its text that must not be passed over.
+_BESIDE_DELTA: Final = ("error", "usage", "stop_reason", "message")
+_LONE_KINDS: Final = {
+    "content": BlockKind.TEXT,
+    "reasoning_content": BlockKind.REASONING,
+    "reasoning": BlockKind.REASONING,
+}
 _LEGACY_INDEX: Final = -1  # the one call of the deprecated ``function_call``
 
 
@@ -85,6 +93,9 @@ class DeltaReader:
     def take_chunk(self, chunk: dict[str, Any]) -> None:
         """One chunk, or one whole answer."""
         if self.is_over:
+            return
+        if self._started and (said := _lone_text(chunk)) is not None:
+            self._lanes.write(*said)
             return
         choice = _first_choice(chunk.get("choices"))
         error = find_error(chunk) or as_dict(choice.get("error"))
@@ -171,7 +182,8 @@ class DeltaReader:
             self._take_annotations(delta.get("annotations"))
             for call in as_dicts(delta.get("tool_calls")):
                 self._take_call(call)
-            self._take_call({"index": _LEGACY_INDEX, "function": delta.get("function_call")})
+            if legacy := as_dict(delta.get("function_call")):
+                self._take_call({"index": _LEGACY_INDEX, "function": legacy})
         if reason := as_text(choice.get("finish_reason")):
             self._finish = reason
         if stop_text := as_text(choice.get("stop_reason")):  # vLLM: the string that matched
@@ -261,6 +273,25 @@ class DeltaReader:
             unique = f"{unique}_{self._calls + 1}"
         self._ids.add(unique)
         return unique
+
+
+def _lone_text(chunk: dict[str, Any]) -> tuple[BlockKind, str] | None:
+    """The text of a chunk that brings nothing else, as almost every chunk does."""
+    choices = chunk.get("choices")
+    if type(choices) is not list or len(choices) != 1 or chunk.get("usage"):
+        return None
+    choice = choices[0]
+    if "error" in chunk or "x_groq" in chunk or type(choice) is not dict or choice.get("index"):
+        return None
+    delta = choice.get("delta")
+    if type(delta) is not dict or choice.get("finish_reason"):
+        return None
+    if any(name in choice for name in _BESIDE_DELTA):
+        return None
+    told = [name for name, value in delta.items() if value and name != "role"]
+    kind = _LONE_KINDS.get(told[0]) if len(told) == 1 else None
+    text = delta[told[0]] if kind else None
+    return (kind, text) if kind is not None and type(text) is str else None
 
 
 def _first_choice(choices: object) -> dict[str, Any]:

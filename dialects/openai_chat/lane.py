@@ -22,7 +22,7 @@ from dialects.events import (
     BlockSignature,
     Event,
 )
-from dialects.openai_chat.wire import is_half_pair, mend_text
+from dialects.surrogate import Mender
 
 NAME: Final = "openai_chat"
 
@@ -45,7 +45,7 @@ class Lane:
     waiting: list[str | dict[str, Any]] = field(default_factory=list)
     arguments: list[str] = field(default_factory=list)
     details: list[dict[str, Any]] = field(default_factory=list)
-    half: str = ""  # the first half of a surrogate pair; its second half comes with the next delta
+    mender: Mender = field(default_factory=Mender)
 
     @property
     def is_tool(self) -> bool:
@@ -77,7 +77,11 @@ class LaneQueue:
 
     def write(self, kind: BlockKind, text: str) -> None:
         """A piece of text, reasoning or refusal; nothing for an empty one."""
-        if text:
+        lanes = self._lanes
+        if len(lanes) == 1 and lanes[0].kind is kind and (n := lanes[0].n) is not None:
+            if text := lanes[0].mender.add(text):
+                self._events.append(BlockDelta(n, text))
+        elif text:
             self._put(self._lane_of(kind), text)
             self._advance()
 
@@ -149,8 +153,8 @@ class LaneQueue:
 
     def _close(self, lane: Lane) -> None:
         assert lane.n is not None
-        if lane.half:
-            self._events.append(BlockDelta(lane.n, mend_text(lane.half)))
+        if rest := lane.mender.close():
+            self._events.append(BlockDelta(lane.n, rest))
         if any(detail.get("signature") or detail.get("data") for detail in lane.details):
             data = json_text.render(lane.details).decode()
             self._events.append(BlockSignature(lane.n, NAME, data))
@@ -160,7 +164,7 @@ class LaneQueue:
 
     def _put(self, lane: Lane, piece: str | dict[str, Any]) -> None:
         if isinstance(piece, str):
-            piece = self._mend(lane, piece)
+            piece = lane.mender.add(piece)
             if not piece:
                 return
         if lane.n is not None:
@@ -172,13 +176,6 @@ class LaneQueue:
                 Fault(FaultClass.UPSTREAM_ERROR, "The upstream sent too much out of order.")
             )
         lane.waiting.append(piece)
-
-    @staticmethod
-    def _mend(lane: Lane, text: str) -> str:
-        text, lane.half = lane.half + text, ""
-        if is_half_pair(text):
-            text, lane.half = text[:-1], text[-1]
-        return mend_text(text)
 
     def _emit(self, n: int, piece: str | dict[str, Any]) -> None:
         if isinstance(piece, str):

@@ -20,7 +20,8 @@ from dialects.conversation import (
 )
 from dialects.errors import refuse
 from dialects.openai_chat.content import NAME, parse_content
-from dialects.openai_chat.wire import as_dict, as_dicts, as_text, mend_text
+from dialects.openai_chat.wire import as_dict, as_dicts, as_text
+from dialects.surrogate import mend_text
 
 _SYSTEM: Final = ("system", "developer")
 

@@ -17,7 +17,8 @@ from dialects.errors import refuse
 from dialects.openai_chat.content import NAME
 from dialects.openai_chat.message import add_messages
 from dialects.openai_chat.tool import parse_choice, parse_tools
-from dialects.openai_chat.wire import as_dict, as_text, mend_text
+from dialects.openai_chat.wire import as_dict, as_text
+from dialects.surrogate import mend_text
 
 FIELD_NAMES: Final = {
     "stops": "stop",

@@ -22,7 +22,7 @@ from dialects.events import (
     Start,
     UsageReport,
 )
-from dialects.openai_chat.annotation import render_annotation
+from dialects.openai_chat.annotation import Citations
 from dialects.openai_chat.closing import (
     is_legacy,
     judge_finish,
@@ -57,6 +57,7 @@ class _Fold:
     __slots__ = (
         "_annotations",
         "_calls",
+        "_citations",
         "_context",
         "_details",
         "_finish",
@@ -79,6 +80,7 @@ class _Fold:
         self._refusal: list[str] = []
         self._calls: list[dict[str, Any]] = []
         self._annotations: list[dict[str, Any]] = []
+        self._citations = Citations(0)
         self._details: list[dict[str, Any]] = []
         self._usage = Usage()
         self._finish = Finish(FinishReason.STOP)
@@ -90,12 +92,13 @@ class _Fold:
                 self._usage = self._usage.merge(event.usage)
             case BlockOpen():
                 self._open, self._pieces = event, []
+                self._citations = Citations(sum(map(len, self._text)))
             case BlockDelta():
                 self._pieces.append(event.text)
             case BlockSignature():
                 self._take_signature(event)
             case Annotation():
-                if shown := render_annotation(event):
+                if shown := self._citations.add(event):
                     self._annotations.append(shown)
             case BlockClose():
                 self._close_block()
@@ -119,6 +122,7 @@ class _Fold:
         match block.kind:
             case BlockKind.TEXT:
                 self._text.append(text)
+                self._annotations += self._citations.close(sum(map(len, self._text)))
             case BlockKind.REASONING:
                 self._reasoning.append(text)
             case BlockKind.REFUSAL:

@@ -25,7 +25,7 @@ from dialects.events import (
     Tick,
     UsageReport,
 )
-from dialects.openai_chat.annotation import render_annotation
+from dialects.openai_chat.annotation import Citations
 from dialects.openai_chat.closing import (
     is_legacy,
     judge_finish,
@@ -98,12 +98,12 @@ class ChatReader:
         else:
             data, chunk = data.strip(), None
         if isinstance(chunk, dict):
-            if frame.event == "error" and "error" not in chunk:
+            if frame.event == b"error" and "error" not in chunk:
                 chunk = {"error": chunk}
             self._delta.take_chunk(chunk)
         elif data == b"[DONE]":
             self._delta.finish()
-        elif frame.event == "ping" or not data:
+        elif frame.event == b"ping" or not data:
             self._delta.tick()
         elif not is_last:  # the last frame may be cut short; close() judges that
             self._delta.fail(_NOT_JSON)
@@ -127,14 +127,15 @@ class ChatWriter:
         "_block",
         "_call",
         "_calls",
+        "_citations",
         "_context",
         "_grammar",
-        "_has_text",
         "_is_legacy",
         "_prefix",
         "_reasoning",
         "_refused",
         "_suffix",
+        "_text_chars",
         "_usage",
     )
 
@@ -146,7 +147,8 @@ class ChatWriter:
         self._reasoning: list[str] = []  # the open block's, for the envelope
         self._call: CallFrame | None = None
         self._calls = 0
-        self._has_text = False
+        self._text_chars = 0  # of the content so far
+        self._citations = Citations(0)
         self._refused = False
         self._is_legacy = is_legacy(context)
         self._prefix = b""
@@ -165,7 +167,7 @@ class ChatWriter:
             case BlockSignature():
                 return self._send_signature(event)
             case Annotation():
-                shown = render_annotation(event)
+                shown = self._citations.add(event)
                 return self._chunk({"annotations": [shown]}) if shown else b""
             case Start():
                 return self._start(event)
@@ -202,8 +204,16 @@ class ChatWriter:
             self._suffix,
         )
 
+    def _piece(self, name: bytes, text: str) -> bytes:
+        """A chunk of text: what almost every chunk is."""
+        return (
+            b'data: %b[{"index":0,"delta":{"%b":%b},"logprobs":null,"finish_reason":null}]%b\n\n'
+            % (self._prefix, name, json_text.render(text), self._suffix)
+        )
+
     def _open_block(self, event: BlockOpen) -> bytes:
         self._block, self._reasoning = event, []
+        self._citations = Citations(self._text_chars)
         if event.kind not in (BlockKind.TOOL, BlockKind.CUSTOM_TOOL):
             return b""
         self._call = CallFrame(event, self._calls, self._context, is_legacy=self._is_legacy)
@@ -218,18 +228,19 @@ class ChatWriter:
         if not text or self._block is None:
             return b""
         if self._block.kind is BlockKind.TEXT:
-            self._has_text = True
-            return self._chunk({"content": text})
+            self._text_chars += len(text)
+            return self._piece(b"content", text)
         if self._block.kind is BlockKind.REFUSAL:
             self._refused = True
-            return self._chunk({"refusal": text})
+            return self._piece(b"refusal", text)
         if self._context.seal is not None:
             self._reasoning.append(text)
-        return self._chunk({"reasoning_content": text})
+        return self._piece(b"reasoning_content", text)
 
     def _close_block(self) -> bytes:
         if self._call is None:
-            return b""
+            shown = self._citations.close(self._text_chars)
+            return self._chunk({"annotations": shown}) if shown else b""
         delta, self._call = self._call.close(), None
         return self._chunk(delta) if delta else b""
 
@@ -241,7 +252,7 @@ class ChatWriter:
 
     def _finish(self, event: Finish) -> bytes:
         refusal, word = judge_finish(
-            event, self._context, has_text=self._has_text, has_refusal=self._refused
+            event, self._context, has_text=self._text_chars > 0, has_refusal=self._refused
         )
         said = self._chunk({"refusal": refusal}) if refusal else b""
         return said + self._chunk({}, word)

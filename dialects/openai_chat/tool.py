@@ -11,7 +11,8 @@ from dialects.dialect import EncodeContext
 from dialects.errors import refuse, refuse_feature
 from dialects.names import NameTable
 from dialects.openai_chat.content import NAME
-from dialects.openai_chat.wire import as_dict, as_dicts, as_text, mend_text
+from dialects.openai_chat.wire import as_dict, as_dicts, as_text
+from dialects.surrogate import mend_text
 from dialects.tool_schema import whole_schema
 
 _MODES: Final = {

@@ -1,20 +1,8 @@
-"""Values read without trust, and text mended: half surrogate pairs come in and must not go out."""
+"""Values read without trust: what is not of the right type is absent."""
 
 from __future__ import annotations
 
 from typing import Any
-
-
-def mend_text(text: str) -> str:
-    """Join the halves of surrogate pairs and replace those that stay alone."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-
-
-def is_half_pair(text: str) -> bool:
-    """Whether the text ends in the first half of a surrogate pair."""
-    return "\ud800" <= text[-1:] <= "\udbff"
 
 
 def as_dict(value: object) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def render_response(
 def render_annotation(event: Annotation, end: int) -> dict[str, Any] | None:
     """A citation in this dialect's shape, or None where it has none.
 
-    ``end`` is the length of the text so far: Anthropic cites a whole block, not a range in it.
+    ``end`` is the length of its text: Anthropic cites a whole block, not a place in it.
     """
     data = event.data
     if event.dialect == "openai_responses":

@@ -19,9 +19,7 @@ from dialects.events import (
     BlockSignature,
     Event,
 )
-from dialects.openai_responses.payload import whole_characters
-
-_REPLACEMENT = "\ufffd"
+from dialects.surrogate import Mender, mend_text
 
 
 @dataclass(slots=True)
@@ -35,7 +33,7 @@ class Block:
     n: int = -1
     waiting: list[tuple[str, Any]] = field(default_factory=list)  # (what, value) until it is live
     seen: list[str] = field(default_factory=list)
-    high_surrogate: str = ""
+    mender: Mender = field(default_factory=Mender)
     is_closed: bool = False
 
 
@@ -67,32 +65,28 @@ class BlockQueue:
 
     def add(self, block: Block, text: str) -> None:
         """A delta; half a surrogate pair waits for the other half."""
-        text = block.high_surrogate + text
-        block.high_surrogate = ""
-        if text and "\ud800" <= text[-1] <= "\udbff":
-            block.high_surrogate, text = text[-1], text[:-1]
-        if text:
-            if not text.isascii():
-                text = whole_characters(text)
+        if text := block.mender.add(text):
             block.seen.append(text)
-            self.tell(block, "delta", text)
+            if block.n >= 0 and not block.is_closed:
+                self._out.append(BlockDelta(block.n, text))
+            else:
+                self.tell(block, "delta", text)
 
     def complete(self, block: Block, whole: object) -> None:
         """Add what the deltas did not bring of the whole text."""
         if not isinstance(whole, str) or block.is_closed:
             return
-        whole = whole_characters(whole)
+        whole = mend_text(whole)
         seen = "".join(block.seen)
         if len(whole) > len(seen) and whole.startswith(seen):
-            block.high_surrogate = ""
+            block.mender.close()
             self.add(block, whole[len(seen) :])
 
     def close(self, block: Block) -> None:
         if block.is_closed:
             return
-        if block.high_surrogate:
-            block.high_surrogate = ""
-            self.tell(block, "delta", _REPLACEMENT)
+        if rest := block.mender.close():
+            self.tell(block, "delta", rest)
         block.is_closed = True
         if block.kind is BlockKind.REFUSAL:
             self.refusal = "".join(block.seen)

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Final
 
-from dialects.openai_responses.payload import whole_characters
+from dialects.surrogate import mend_text
 
 _OPENING: Final = re.compile(r'\s*\{\s*"input"\s*:\s*"')
 _STOP: Final = re.compile(r'["\\]')
@@ -33,7 +33,7 @@ def unwrap_input(arguments: str) -> str:
     except (ValueError, RecursionError):
         return arguments
     if isinstance(value, dict) and isinstance(value.get("input"), str):
-        return whole_characters(value["input"])
+        return mend_text(value["input"])
     return arguments
 
 
@@ -67,7 +67,7 @@ class InputUnwrapper:
     def close(self) -> str:
         if self._is_inside:
             rest, self._buffer = self._buffer, ""
-            return "" if self._is_ended else whole_characters(rest.partition("\\")[0])
+            return "" if self._is_ended else mend_text(rest.partition("\\")[0])
         return unwrap_input(self._buffer)
 
     def _decode(self) -> str:

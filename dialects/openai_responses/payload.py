@@ -16,11 +16,6 @@ def parse_object(data: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def whole_characters(text: str) -> str:
-    """``text`` with surrogate pairs joined and lone halves replaced."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
 def text_of(value: object) -> str:
     return value if isinstance(value, str) else ""
 

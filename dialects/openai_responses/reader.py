@@ -126,16 +126,18 @@ class StreamReader:
 
     def take(self, event: dict[str, Any]) -> None:
         """One decoded stream event."""
-        kind = text_of(event.get("type"))
         if self._is_over:
             return
-        if kind in _TERMINAL:
+        kind = text_of(event.get("type"))
+        take = _TAKERS.get(kind)
+        if take is not None:
+            if not self._is_started:
+                self._start(object_of(event.get("response")))
+            take(self, event)
+        elif kind in _TERMINAL:
             self._end(kind, object_of(event.get("response")))
         elif kind == "error" or (not kind and "error" in event):
             self._fail(fault_of(200, event))
-        elif (take := _TAKERS.get(kind)) is not None:
-            self._start(object_of(event.get("response")))
-            take(self, event)
         elif kind in ("response.created", "response.in_progress", "response.queued"):
             self._start(object_of(event.get("response")))
         elif kind == "keepalive" or kind.endswith(_AT_WORK):
@@ -211,7 +213,9 @@ class StreamReader:
             self._open_tool(item, data)
 
     def _part(self, event: dict[str, Any], kind: BlockKind) -> Block:
-        item = self._item(event, {"type": "message", "id": event.get("item_id")})
+        item = self._items.get(_index_of(event, "output_index"))
+        if item is None:
+            item = self._item(event, {"type": "message", "id": event.get("item_id")})
         key = _index_of(event, "content_index")
         block = item.blocks.get(key)
         return block if block is not None else self._open(item, key, Block(kind))
@@ -258,7 +262,9 @@ class StreamReader:
         self._add_reasoning(event, "content")
 
     def _add_reasoning(self, event: dict[str, Any], source: str) -> None:
-        item = self._item(event, {"type": "reasoning", "id": event.get("item_id")})
+        item = self._items.get(_index_of(event, "output_index"))
+        if item is None:
+            item = self._item(event, {"type": "reasoning", "id": event.get("item_id")})
         item.reasoning_source = item.reasoning_source or source
         text = text_of(event.get("delta"))
         if item.reasoning_source != source or not text:

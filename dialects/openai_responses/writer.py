@@ -53,9 +53,8 @@ class StreamWriter:
     """Neutral events → the client's bytes."""
 
     __slots__ = (
-        "_alias",
-        "_annotations",
         "_block",
+        "_citations",
         "_context",
         "_grammar",
         "_head",
@@ -82,9 +81,8 @@ class StreamWriter:
         self._part: dict[str, Any] | None = None  # its open content part
         self._block: BlockOpen | None = None
         self._text: list[str] = []
-        self._annotations = 0
+        self._citations: list[Annotation] = []
         self._signature: BlockSignature | None = None
-        self._alias: ToolAlias | None = None
         self._unwrapper: InputUnwrapper | None = None
         self._incomplete_reason: str | None = None
         self._usage = Usage()
@@ -268,7 +266,7 @@ class StreamWriter:
         if kind is BlockKind.TEXT:
             self._part |= {"annotations": [], "logprobs": []}
         self._text = []
-        self._annotations = 0
+        self._citations = []
         place = self._place()
         if kind is BlockKind.TEXT:
             self._frame_deltas("response.output_text.delta", place, b',"logprobs":[]')
@@ -288,6 +286,13 @@ class StreamWriter:
     def _write_annotation(self, event: Annotation) -> bytes:
         if self._part is None or self._part["type"] != "output_text":
             return b""
+        if event.dialect == "anthropic_messages":
+            self._citations.append(event)  # of the whole text, which is not whole yet
+            return b""
+        return self._emit_annotation(event)
+
+    def _emit_annotation(self, event: Annotation) -> bytes:
+        assert self._part is not None
         data = render_annotation(event, sum(map(len, self._text)))
         if data is None:
             return b""
@@ -301,6 +306,7 @@ class StreamWriter:
         )
 
     def _close_part(self) -> bytes:
+        cited = b"".join(map(self._emit_annotation, self._citations))
         part, self._part = self._part, None
         assert part is not None
         assert self._item is not None
@@ -308,7 +314,7 @@ class StreamWriter:
         place = self._place()
         if part["type"] == "output_text":
             part["text"] = text
-            data = self._emit("response.output_text.done", **place, text=text, logprobs=[])
+            data = cited + self._emit("response.output_text.done", **place, text=text, logprobs=[])
         else:
             part["refusal"] = text
             data = self._emit("response.refusal.done", **place, refusal=text)

@@ -33,7 +33,7 @@ def parse_frames(data: bytes) -> list[dict[str, Any]]:
     events = []
     for frame in splitter.receive_data(data) + splitter.close():
         event = json.loads(frame.data)
-        assert frame.event == event["type"]
+        assert frame.event.decode() == event["type"]
         events.append(event)
     return events
 
