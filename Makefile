@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help run test check cluster k8s format messages protos lock clean
+.PHONY: help run test bench check cluster k8s format messages protos lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -15,6 +15,9 @@ run: $(STAMP) ## Start everything on this machine and print how to call it
 
 test: $(DEV_STAMP) ## Install what is needed and run every test, from unit to end to end
 	@$(BIN)/python -m pytest
+
+bench: $(DEV_STAMP) ## Measure what the parts cost and print it; no figure is a test
+	@$(BIN)/python -m pytest -q -m bench tests/bench
 
 check: $(DEV_STAMP) ## Format, lint, types, import contracts, protos, sizes and names
 	$(BIN)/ruff format --check .

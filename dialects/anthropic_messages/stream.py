@@ -268,8 +268,8 @@ class MessagesReader:
             block.held.append(piece)
         elif isinstance(piece, str):
             block.has_text = True
-            if piece := block.mender.add(piece):
-                self._events.append(BlockDelta(self._opened - 1, piece))
+            if text := block.mender.add(piece):
+                self._events.append(BlockDelta(self._opened - 1, text))
         else:
             self._events.append(Annotation(self._opened - 1, NAME, piece))
 

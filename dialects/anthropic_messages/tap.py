@@ -52,6 +52,9 @@ class MessagesTap:
     def receive_data(self, data: bytes) -> None:
         if self._is_complete:
             return
+        if not self._rest and data.endswith(b"\n"):
+            self._scan(data)
+            return
         cut = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         if not cut:
             self._keep(data)
@@ -75,6 +78,8 @@ class MessagesTap:
     def _scan(self, lines: bytes) -> None:
         if not self._has_content:
             self._has_content = _CONTENT in lines
+        if b'"message_' not in lines and b'"error"' not in lines:
+            return
         begin = 0
         while not self._is_complete and (match := _WANTED.search(lines, begin)):
             start = (

@@ -39,8 +39,8 @@ from dialects.openai_chat.wire import as_dict, as_dicts, as_text
 from dialects.surrogate import mend_text
 from dialects.usage import Usage
 
-# What a choice may hold beside its text that must not be passed over.
-_BESIDE_DELTA: Final = ("error", "usage", "stop_reason", "message")
+# A choice that holds nothing but its text; what else it may hold must not be passed over.
+_PLAIN_CHOICE: Final = frozenset({"index", "delta", "finish_reason", "logprobs"})
 _LONE_KINDS: Final = {
     "content": BlockKind.TEXT,
     "reasoning_content": BlockKind.REASONING,
@@ -276,21 +276,33 @@ class DeltaReader:
 
 
 def _lone_text(chunk: dict[str, Any]) -> tuple[BlockKind, str] | None:
-    """The text of a chunk that brings nothing else, as almost every chunk does."""
+    """The text of a chunk that brings nothing else, as almost every chunk does.
+
+    Written out flat, because it is asked of every token.
+    """
     choices = chunk.get("choices")
-    if type(choices) is not list or len(choices) != 1 or chunk.get("usage"):
+    if type(choices) is not list or len(choices) != 1 or type(choices[0]) is not dict:
         return None
     choice = choices[0]
-    if "error" in chunk or "x_groq" in chunk or type(choice) is not dict or choice.get("index"):
-        return None
     delta = choice.get("delta")
-    if type(delta) is not dict or choice.get("finish_reason"):
+    if (
+        type(delta) is not dict
+        or choice.get("finish_reason")
+        or choice.get("index")
+        or chunk.get("usage")
+        or "error" in chunk
+        or "x_groq" in chunk
+        or not choice.keys() <= _PLAIN_CHOICE
+    ):
         return None
-    if any(name in choice for name in _BESIDE_DELTA):
-        return None
-    told = [name for name, value in delta.items() if value and name != "role"]
-    kind = _LONE_KINDS.get(told[0]) if len(told) == 1 else None
-    text = delta[told[0]] if kind else None
+    if len(delta) == 1:
+        ((name, text),) = delta.items()
+    else:
+        told = [item for item in delta.items() if item[1] and item[0] != "role"]
+        if len(told) != 1:
+            return None
+        name, text = told[0]
+    kind = _LONE_KINDS.get(name)
     return (kind, text) if kind is not None and type(text) is str else None
 
 

@@ -41,6 +41,9 @@ class ChatTap:
 
     def receive_data(self, data: bytes) -> None:
         """Look at bytes; any split of the stream leads to the same findings."""
+        if not self._rest and data.endswith(b"\n"):
+            self._search(data)
+            return
         end = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         if not end:
             self._rest += data
@@ -56,15 +59,20 @@ class ChatTap:
         self._rest = b""
 
     def _search(self, block: bytes) -> None:
-        if b'"usage"' in block and _USAGE.search(block):
+        # Almost every chunk says null for both: counting that is cheaper than any pattern.
+        if block.count(b'"usage"') != block.count(b'"usage":null') and _USAGE.search(block):
             self._usage_lines[1:] = [
                 line for line in _LINE_ENDS.split(block) if _USAGE.search(line)
             ][-1:]
         if not self._finished:
-            self._finished = bool(_FINISH.search(block) or _DONE.search(block))
+            is_open = block.count(b'"finish_reason"') == block.count(b'"finish_reason":null')
+            self._finished = bool(
+                (not is_open and _FINISH.search(block))
+                or (b"[DONE]" in block and _DONE.search(block))
+            )
         if not self._has_content:
             self._has_content = bool(_CONTENT.search(block))
-        if not self._error_line and (b"error" in block) and _ERROR.search(block):
+        if not self._error_line and b"error" in block and _ERROR.search(block):
             self._error_line = self._find_error(block)
 
     @staticmethod

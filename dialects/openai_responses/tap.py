@@ -19,7 +19,6 @@ from dialects.openai_responses.usage import parse_usage
 from dialects.sse import MAX_FRAME_BYTES, FrameSplitter
 from dialects.usage import Usage
 
-_INTERESTING: Final = re.compile(rb'response\.(?:completed|incomplete|failed)|"error"')
 _OPENING: Final = frozenset(
     {"response.created", "response.in_progress", "response.queued", "keepalive", ""}
 )
@@ -72,6 +71,9 @@ class StreamTap:
         return self._failure
 
     def receive_data(self, data: bytes) -> None:
+        if not self._buffer and data.endswith(b"\n\n"):
+            self._look(data)
+            return
         self._buffer += data
         end = -1
         for mark in _FRAME_ENDS:
@@ -93,7 +95,7 @@ class StreamTap:
 
     def _look(self, region: bytes) -> None:
         is_cut, self._is_cut = self._is_cut, False
-        if self._has_content and not _INTERESTING.search(region):
+        if self._has_content and not _is_marked(region):
             return
         if is_cut:
             self._look_at_ends(region)
@@ -105,7 +107,7 @@ class StreamTap:
             self._look_at_ends(region)
             return
         for frame in frames:
-            if not self._has_content or _INTERESTING.search(frame.data):
+            if not self._has_content or _is_marked(frame.data):
                 self._take(parse_object(frame.data) or {})
 
     def _take(self, event: dict[str, Any]) -> None:
@@ -140,3 +142,13 @@ class StreamTap:
             except ValueError:
                 continue
             self._usage = self._usage.merge(parse_usage(report))
+
+
+def _is_marked(data: bytes) -> bool:
+    """Whether a frame that can matter may be in ``data``."""
+    return (
+        b"response.completed" in data
+        or b"response.incomplete" in data
+        or b"response.failed" in data
+        or b'"error"' in data
+    )
