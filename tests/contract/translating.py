@@ -27,6 +27,7 @@ from runtime.grants import Grant, Signer
 from runtime.interceptors import FaultInterceptor
 from runtime.pseudonym import Pseudonyms
 from services.relay.exchange import Dialer, Timeouts
+from services.relay.hold import Holds
 from services.relay.revocation import Registry, RevocationWatch
 from services.relay.service import InferenceService as RelayService
 from services.relay.service import Parts
@@ -175,7 +176,15 @@ async def _relay(
     registry, outbox, dialer = Registry(lambda: NOW), Outbox(send), Dialer(Timeouts())
     watch = RevocationWatch(SimpleNamespace(), registry, now=lambda: 0.0)  # type: ignore[arg-type]
     parts = Parts(
-        lambda: catalog, DIALECTS, signer, dialer, registry, watch, outbox, now=lambda: NOW
+        catalog=lambda: catalog,
+        dialects=DIALECTS,
+        signer=signer,
+        dialer=dialer,
+        registry=registry,
+        watch=watch,
+        holds=Holds(SimpleNamespace()),  # type: ignore[arg-type]
+        outbox=outbox,
+        now=lambda: NOW,
     )
     sending = asyncio.create_task(outbox.run())
     try:
