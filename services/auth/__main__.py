@@ -69,7 +69,7 @@ async def serve_auth(config: AuthConfig, catalog: CatalogFile, gate: OperatorGat
 def main() -> None:
     """Read the configuration and serve."""
     config = main_config(AuthConfig)
-    logs.configure("auth")
+    logs.configure("auth", config.log_level)
     # Plans and prices are read, credentials are not: they are the relay's.
     catalog = open_catalog(config.catalog, None)
     gate = open_gate(config.operator_token)

@@ -42,3 +42,4 @@ class AuthConfig:
     metrics_listen: str = setting(
         "GATEBEYZ_METRICS_LISTEN", default="", help="host:port of /metrics; empty = none"
     )
+    log_level: str = setting("GATEBEYZ_LOG_LEVEL", default="INFO")
