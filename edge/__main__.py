@@ -24,8 +24,7 @@ from runtime.catalog_file import CatalogFile
 from runtime.channels import open_channel
 from runtime.config import ConfigError, main_config
 from runtime.logs import configure
-from runtime.metrics import serve_metrics
-from runtime.serving import run
+from runtime.serving import observe, run
 
 
 async def main(config: Config, catalog: CatalogFile) -> None:
@@ -39,7 +38,7 @@ async def main(config: Config, catalog: CatalogFile) -> None:
     stubs = Stubs(counter_stub, relay_stub, config.count_tokens_per_minute)
     readiness, drain = Readiness([auth, relay]), Drain()
     metrics.watch_leases(leases)
-    serve_metrics("edge", config.metrics_listen)
+    observe("edge", config)
 
     listeners: list[uvicorn.Server] = []
     for product, listen, hosts in (

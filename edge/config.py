@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.event_stream import Patience
-from runtime.config import SecretText, setting
+from runtime.config import ProcessConfig, SecretText, setting
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class Config(ProcessConfig):
     """Addresses are "host:port"; hosts are compared without port and case."""
 
     catalog: Path = setting("GATEBEYZ_CATALOG", help="the YAML of upstreams and models")
@@ -32,14 +32,6 @@ class Config:
     )
     keepalive_s: float = setting("GATEBEYZ_KEEPALIVE_S", default=10.0)
     commit_after_s: float = setting("GATEBEYZ_COMMIT_AFTER_S", default=10.0)
-    drain_s: float = setting("GATEBEYZ_DRAIN_S", default=60.0)
-    drain_pause_s: float = setting(
-        "GATEBEYZ_DRAIN_PAUSE_S", default=0.0, help="how long callers get to learn of a shutdown"
-    )
-    metrics_listen: str = setting(
-        "GATEBEYZ_METRICS_LISTEN", default="", help="host:port of /metrics; empty = none"
-    )
-    log_level: str = setting("GATEBEYZ_LOG_LEVEL", default="INFO")
     # Pages: where they listen, and the addresses that they and the invitations name.
     panel_listen: str = setting("GATEBEYZ_PANEL_LISTEN", default="")
     credits_panel_listen: str = setting("GATEBEYZ_CREDITS_PANEL_LISTEN", default="")

@@ -9,6 +9,7 @@ from typing import Any, Final
 import grpc
 import grpc.aio
 
+from runtime import tracing
 from runtime.config import SecretText
 
 SERVICE_TOKEN_KEY: Final = "x-gatebeyz-service"  # noqa: S105 - a header's name
@@ -77,32 +78,37 @@ SERVER_OPTIONS: Final = (
 
 
 def open_channel(target: str, service_token: SecretText | None) -> grpc.aio.Channel:
-    """A channel to ``target`` ("host:port", "dns:///name:port"); calls carry the token."""
-    interceptors: list[grpc.aio.ClientInterceptor] = []
-    if service_token is not None:
-        metadata = (SERVICE_TOKEN_KEY, service_token.reveal())
-        interceptors = [_UnaryToken(metadata), _StreamToken(metadata)]
+    """A channel to ``target`` ("host:port", "dns:///name:port").
+
+    Calls carry the token, and the trace they are part of.
+    """
+    metadata = [(SERVICE_TOKEN_KEY, service_token.reveal())] if service_token else []
+    interceptors = [_UnaryIdentity(metadata), _StreamIdentity(metadata)]
     return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS, interceptors=interceptors)
 
 
-class _Token:
-    def __init__(self, entry: tuple[str, str]) -> None:
-        self._entry = entry
+class _Identity:
+    """Who calls, and for which trace."""
 
-    def _with_token(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
-        metadata = grpc.aio.Metadata(*(details.metadata or ()), self._entry)
-        return details._replace(metadata=metadata)
+    def __init__(self, entries: list[tuple[str, str]]) -> None:
+        self._entries = entries
+
+    def _with_identity(self, details: grpc.aio.ClientCallDetails) -> grpc.aio.ClientCallDetails:
+        entries = [*(details.metadata or ()), *self._entries]
+        if traceparent := tracing.current():
+            entries.append((tracing.TRACEPARENT, traceparent))
+        return details._replace(metadata=grpc.aio.Metadata(*entries))
 
 
-class _UnaryToken(_Token, grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
+class _UnaryIdentity(_Identity, grpc.aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
     async def intercept_unary_unary(
         self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, request: Any
     ) -> Any:
-        return await continuation(self._with_token(details), request)
+        return await continuation(self._with_identity(details), request)
 
 
-class _StreamToken(_Token, grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[misc]
+class _StreamIdentity(_Identity, grpc.aio.UnaryStreamClientInterceptor):  # type: ignore[misc]
     async def intercept_unary_stream(
         self, continuation: Callable[..., Any], details: grpc.aio.ClientCallDetails, request: Any
     ) -> Any:
-        return await continuation(self._with_token(details), request)
+        return await continuation(self._with_identity(details), request)

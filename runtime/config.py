@@ -66,6 +66,30 @@ def setting(name: str, *, default: Any = dataclasses.MISSING, help: str = "") ->
     return dataclasses.field(default=default, metadata=metadata)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessConfig:
+    """What every process reads; each room's own settings come before these."""
+
+    log_level: str = setting("GATEBEYZ_LOG_LEVEL", default="INFO")
+    drain_s: float = setting(
+        "GATEBEYZ_DRAIN_S", default=60.0, help="grace for running streams at shutdown"
+    )
+    drain_pause_s: float = setting(
+        "GATEBEYZ_DRAIN_PAUSE_S", default=0.0, help="how long callers get to learn of a shutdown"
+    )
+    metrics_listen: str = setting(
+        "GATEBEYZ_METRICS_LISTEN", default="", help="host:port of /metrics; empty = none"
+    )
+    traces: str = setting(
+        "GATEBEYZ_TRACES",
+        default="",
+        help='where spans go: "host:port" of an OTLP collector, or "file:PATH"; empty = none',
+    )
+    traces_ratio: float = setting(
+        "GATEBEYZ_TRACES_RATIO", default=1.0, help="share of requests that are traced, 0 to 1"
+    )
+
+
 def load_config(cls: type[T], environ: Mapping[str, str] | None = None) -> T:
     """Read ``cls`` from the environment; ConfigError names every fault at once."""
     environ = os.environ if environ is None else environ

@@ -11,6 +11,7 @@ from typing import Any, Final
 import grpc
 import grpc.aio
 
+from runtime import tracing
 from runtime.channels import SERVICE_TOKEN_KEY
 from runtime.config import SecretText
 from runtime.faults import Reason, ServiceFault, abort
@@ -53,18 +54,23 @@ class FaultInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 def _guard_unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
     async def call(request: Any, context: Any) -> Any:
         begun = time.perf_counter()
+        span = _enter_span(method, request, context)
         try:
             answer = await inner(request, context)
         except ServiceFault as fault:
             _log(method, begun, fault.reason)
+            span.end(fault.reason)
             await abort(context, fault)
         except (grpc.aio.AbortError, asyncio.CancelledError):
             raise
         except Exception:
+            span.end(Reason.INTERNAL)
             await _abort_unexpected(method, begun, context)
         else:
             _log(method, begun, "OK")
             return answer
+        finally:
+            span.end()
 
     return call
 
@@ -72,20 +78,37 @@ def _guard_unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
 def _guard_stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
     async def call(request: Any, context: Any) -> AsyncIterator[Any]:
         begun = time.perf_counter()
+        span = _enter_span(method, request, context)
         try:
             async for answer in inner(request, context):
                 yield answer
         except ServiceFault as fault:
             _log(method, begun, fault.reason)
+            span.end(fault.reason)
             await abort(context, fault)
         except (grpc.aio.AbortError, asyncio.CancelledError, GeneratorExit):
             raise
         except Exception:
+            span.end(Reason.INTERNAL)
             await _abort_unexpected(method, begun, context)
         else:
             _log(method, begun, "OK")
+        finally:
+            span.end()
 
     return call
+
+
+def _enter_span(method: str, request: Any, context: Any) -> tracing.Span:
+    """The span of one RPC. Work that no request began, such as a watch, is not traced."""
+    parent = tracing.parent_of(context.invocation_metadata(), request)
+    span = (
+        tracing.start_span(method.lstrip("/"), tracing.Kind.SERVER, parent)
+        if parent
+        else tracing.UNTRACED
+    )
+    tracing.enter(span)
+    return span
 
 
 async def _abort_unexpected(method: str, begun: float, context: Any) -> None:

@@ -15,6 +15,8 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from runtime import tracing
+
 _KEY_LIKE: Final = re.compile(r"\b(sk-[a-z]{2,4}-)[0-9A-Za-z_-]{6,}|(?i:bearer\s+)\S{8,}")
 _FORBIDDEN: Final = frozenset(
     {"body", "prompt", "messages", "headers", "authorization", "key", "secret", "token", "grant"}
@@ -33,6 +35,14 @@ def _redact(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mutabl
     return event
 
 
+def _add_trace(
+    _logger: Any, _name: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    if trace_id := tracing.trace_id():
+        event["trace_id"] = trace_id
+    return event
+
+
 def _render(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> str:
     return orjson.dumps(event, default=str).decode()
 
@@ -42,6 +52,7 @@ def configure(process: str, level: str = "INFO") -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _add_trace,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

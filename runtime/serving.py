@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,7 +20,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
+from runtime import tracing
 from runtime.channels import ACCEPTING, SERVER_OPTIONS
+from runtime.config import ConfigError, ProcessConfig
 from runtime.interceptors import FaultInterceptor
 from runtime.logs import get_logger
 from runtime.metrics import DRAINING, READY, serve_metrics
@@ -34,10 +37,12 @@ class Process:
     """What a process is: where it listens, what it attaches, when it is ready, how it drains.
 
     ``on_stop`` ends the streams that would never end by themselves; ``on_drain`` comes when all
-    calls are over. ``stream_limit_s`` is what a call gets once its connection is of age.
+    calls are over. ``stream_limit_s`` is what a call gets once its connection is of age;
+    ``drain_s`` stands in place of the configured grace.
     """
 
     name: str
+    config: ProcessConfig
     listen: str
     attach: Callable[[grpc.aio.Server], None]
     service_names: Sequence[str]
@@ -46,9 +51,7 @@ class Process:
     on_stop: Callable[[], None] | None = None
     on_drain: Callable[[], Awaitable[None]] | None = None
     stream_limit_s: float = STREAM_LIMIT_S
-    drain_s: float = 60.0
-    drain_pause_s: float = 0.0
-    metrics_listen: str = ""
+    drain_s: float | None = None
     interceptors: Sequence[grpc.aio.ServerInterceptor] = field(default_factory=tuple)
 
 
@@ -62,8 +65,19 @@ def list_services(*protos: Any) -> list[str]:
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a process's main on uvloop."""
-    uvloop.run(main())
+    """Run a process's main on uvloop; exits with what is wrong with its configuration."""
+    try:
+        uvloop.run(main())
+    except ConfigError as error:
+        sys.exit(f"configuration: {error}")
+    finally:
+        tracing.close()
+
+
+def observe(name: str, config: ProcessConfig) -> None:
+    """Open what tells of this process: its metrics, its spans. ConfigError, OSError."""
+    serve_metrics(name, config.metrics_listen)
+    tracing.configure(name, config)
 
 
 async def serve(process: Process) -> None:
@@ -86,7 +100,7 @@ async def serve(process: Process) -> None:
     if server.add_insecure_port(process.listen) == 0:
         raise OSError(f"cannot listen on {process.listen}")
     await server.start()
-    serve_metrics(process.name, process.metrics_listen)
+    observe(process.name, process.config)
     log.info("listening", listen=process.listen)
 
     stop = _stop_event()
@@ -96,14 +110,15 @@ async def serve(process: Process) -> None:
     tasks.append(asyncio.ensure_future(_watch_readiness(health, process)))
     await _wait_first(stop, tasks)
 
-    log.info("draining", grace_s=process.drain_s)
+    grace_s = process.config.drain_s if process.drain_s is None else process.drain_s
+    log.info("draining", grace_s=grace_s)
     DRAINING.set(1)
     tasks[-1].cancel()
     await health.enter_graceful_shutdown()
-    await asyncio.sleep(process.drain_pause_s)
+    await asyncio.sleep(process.config.drain_pause_s)
     if process.on_stop is not None:
         process.on_stop()
-    await server.stop(process.drain_s)
+    await server.stop(grace_s)
     if process.on_drain is not None:
         await process.on_drain()
     for task in tasks:

@@ -31,6 +31,7 @@ from edge.faults import public_fault, retry_headers, send_fault, send_json
 from edge.identity import new_request_id
 from edge.limits import limit_headers
 from gatebeyz.inference.v1 import inference_pb2
+from runtime import tracing
 from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.logs import get_logger
 
@@ -55,6 +56,7 @@ class Request:
     request_id: str
     began: float
     headers: dict[bytes, bytes]
+    span: tracing.Span
     body: bytes = b""
     parsed: dict[str, Any] = field(default_factory=dict)
     model: str = ""
@@ -64,9 +66,12 @@ class Request:
 
 
 def begin(scope: Scope) -> Request:
-    """Take a request in."""
+    """Take a request in, under the caller's trace or one of its own."""
     headers = dict(scope["headers"])
-    return Request(scope, new_request_id(), time.perf_counter(), headers)
+    parent = tracing.parse_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
+    span = tracing.start_entrance(f"{scope['method']} {scope['path']}", parent)
+    tracing.enter(span)
+    return Request(scope, new_request_id(), time.perf_counter(), headers, span)
 
 
 class InferenceSurface:
@@ -156,7 +161,6 @@ class InferenceSurface:
             stream=peek.stream,
             model=peek.model,
             request_id=request.request_id,
-            traceparent=request.headers.get(b"traceparent", b"").decode("latin-1"),
             headers=headers,
             routes=routes,
             strict=request.headers.get(b"x-gatebeyz-strict") == b"1",
@@ -275,6 +279,9 @@ def log_request(request: Request, surface: str) -> None:
     elapsed_s = time.perf_counter() - request.began
     metrics.REQUESTS.labels(surface, request.status, request.reason).inc()
     metrics.REQUEST_SECONDS.labels(surface).observe(elapsed_s)
+    request.span.set("gatebeyz.request_id", request.request_id)
+    request.span.set("http.response.status_code", request.status)
+    request.span.end(request.reason)
     get_logger().info(
         "request",
         request_id=request.request_id,

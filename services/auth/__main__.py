@@ -50,6 +50,7 @@ async def serve_auth(config: AuthConfig, catalog: CatalogFile, gate: OperatorGat
     await serve(
         Process(
             name="auth",
+            config=config,
             listen=config.listen,
             attach=attach,
             service_names=list_services(auth_pb2, ledger_pb2),
@@ -59,8 +60,6 @@ async def serve_auth(config: AuthConfig, catalog: CatalogFile, gate: OperatorGat
             on_drain=store.close,
             drain_s=DRAIN_S,
             stream_limit_s=STREAM_LIMIT_S,
-            drain_pause_s=config.drain_pause_s,
-            metrics_listen=config.metrics_listen,
             interceptors=[ServiceTokenInterceptor(config.service_token, OPERATOR_SERVICES)],
         )
     )

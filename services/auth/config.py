@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.config import SecretText, setting
+from runtime.config import ProcessConfig, SecretText, setting
 
 
 @dataclass(frozen=True, slots=True)
-class AuthConfig:
+class AuthConfig(ProcessConfig):
     """Read from the environment by ``runtime.config.load_config``."""
 
     pepper: SecretText = setting("GATEBEYZ_PEPPER", help="the pepper of key digests")
@@ -36,10 +36,3 @@ class AuthConfig:
         default=30.0,
         help="how long running leases go on while the store is away",
     )
-    drain_pause_s: float = setting(
-        "GATEBEYZ_DRAIN_PAUSE_S", default=0.0, help="how long callers get to learn of a shutdown"
-    )
-    metrics_listen: str = setting(
-        "GATEBEYZ_METRICS_LISTEN", default="", help="host:port of /metrics; empty = none"
-    )
-    log_level: str = setting("GATEBEYZ_LOG_LEVEL", default="INFO")

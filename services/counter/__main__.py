@@ -42,15 +42,13 @@ async def main(config: Config) -> None:
     await serve(
         Process(
             name="counter",
+            config=config,
             listen=config.listen,
             attach=attach,
             service_names=(counter_pb2.DESCRIPTOR.services_by_name["CounterService"].full_name,),
             ready=is_ready,
             background=(work,),
             on_drain=pool.close,
-            drain_s=config.drain_s,
-            drain_pause_s=config.drain_pause_s,
-            metrics_listen=config.metrics_listen,
             interceptors=(ServiceTokenInterceptor(config.service_token),),
         )
     )
@@ -58,5 +56,5 @@ async def main(config: Config) -> None:
 
 if __name__ == "__main__":
     settings = main_config(Config)
-    logs.configure("counter")
+    logs.configure("counter", settings.log_level)
     run(lambda: main(settings))

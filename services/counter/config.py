@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.config import SecretText, setting
+from runtime.config import ProcessConfig, SecretText, setting
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class Config(ProcessConfig):
     service_token: SecretText = setting(
         "GATEBEYZ_SERVICE_TOKEN", help="the token our own processes call each other with"
     )
@@ -30,13 +30,4 @@ class Config:
     )
     job_limit_s: float = setting(
         "GATEBEYZ_COUNTER_JOB_LIMIT_S", default=30.0, help="longest count, per 16 MiB"
-    )
-    drain_pause_s: float = setting(
-        "GATEBEYZ_DRAIN_PAUSE_S", default=0.0, help="how long callers get to learn of a shutdown"
-    )
-    metrics_listen: str = setting(
-        "GATEBEYZ_METRICS_LISTEN", default="", help="host:port of /metrics; empty = none"
-    )
-    drain_s: float = setting(
-        "GATEBEYZ_DRAIN_S", default=60.0, help="grace for running streams at shutdown"
     )

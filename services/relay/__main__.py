@@ -57,15 +57,13 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
     await serve(
         Process(
             name="relay",
+            config=config,
             listen=config.listen,
             attach=attach,
             service_names=list_services(inference_pb2),
             ready=parts.is_ready,
             background=(outbox.run, holds.run, watch.run, catalog.follow),
             on_drain=finish,
-            drain_s=config.drain_s,
-            drain_pause_s=config.drain_pause_s,
-            metrics_listen=config.metrics_listen,
         )
     )
     await channel.close()

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.config import SecretText, setting
+from runtime.config import ProcessConfig, SecretText, setting
 
 
 @dataclass(frozen=True, slots=True)
-class RelayConfig:
+class RelayConfig(ProcessConfig):
     """Read by ``runtime.config.load_config``."""
 
     auth_target: str = setting("GATEBEYZ_AUTH_TARGET", help="host:port of the auth service")
@@ -31,11 +31,3 @@ class RelayConfig:
         help="folder that keeps settlements over a restart; empty = memory alone",
     )
     listen: str = setting("GATEBEYZ_RELAY_LISTEN", default="127.0.0.1:7404")
-    drain_s: float = setting("GATEBEYZ_DRAIN_S", default=60.0)
-    drain_pause_s: float = setting(
-        "GATEBEYZ_DRAIN_PAUSE_S", default=0.0, help="how long callers get to learn of a shutdown"
-    )
-    metrics_listen: str = setting(
-        "GATEBEYZ_METRICS_LISTEN", default="", help="host:port of /metrics; empty = none"
-    )
-    log_level: str = setting("GATEBEYZ_LOG_LEVEL", default="INFO")

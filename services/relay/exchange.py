@@ -21,6 +21,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from runtime import tracing
 from runtime.base_url import is_public_address
 from runtime.catalog import Upstream
 
@@ -87,7 +88,6 @@ class Call:
     body: bytes
     stream: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
-    traceparent: str = ""
 
 
 class Dialer:
@@ -141,6 +141,7 @@ class Exchange:
         self._timeouts = timeouts
         self._response: aiohttp.ClientResponse | None = None
         self._scope: asyncio.Timeout | None = None
+        self._span = tracing.UNTRACED
         self._is_closed = False
         self._has_bytes = False
         now = asyncio.get_running_loop().time()
@@ -156,16 +157,20 @@ class Exchange:
         if self._is_closed:
             raise Closed
         call = self._call
+        self._span = tracing.start_span(f"POST {call.path}", tracing.Kind.CLIENT)
+        self._span.set("gatebeyz.upstream", self._upstream.name)
         try:
             async with asyncio.timeout_at(self._first_at) as self._scope:
                 response = await self._session.post(
                     URL(self._upstream.base_url + call.path, encoded=True),
                     data=call.body if len(call.body) < _LARGE_BODY else _slices(call.body),
-                    headers=outbound_headers(self._upstream, call),
+                    headers=outbound_headers(self._upstream, call, self._span.traceparent),
                     allow_redirects=False,
                 )
         except _FAILURES as error:
-            raise self._explain(error) from error
+            explained = self._explain(error)
+            self._span.end(type(explained).__name__)
+            raise explained from error
         finally:
             self._scope = None
         if self._is_closed:
@@ -173,6 +178,7 @@ class Exchange:
             raise Closed
         self._response = response
         self.status = response.status
+        self._span.set("http.response.status_code", response.status)
         self.headers = _pick(response.headers, INBOUND_HEADERS)
         named = _pick(response.headers, REQUEST_ID_HEADERS)
         self.upstream_request_id = next(iter(named.values()), "")
@@ -208,6 +214,7 @@ class Exchange:
         if self._is_closed:
             return
         self._is_closed = True
+        self._span.end()
         if self._response is None:
             if self._scope is not None:
                 with contextlib.suppress(RuntimeError):  # it ends already
@@ -225,7 +232,7 @@ class Exchange:
         return TimedOut() if isinstance(error, TimeoutError) else Disconnected()
 
 
-def outbound_headers(upstream: Upstream, call: Call) -> dict[str, str]:
+def outbound_headers(upstream: Upstream, call: Call, traceparent: str) -> dict[str, str]:
     """The request's headers: ours, the credential in the dialect's place, the caller's few."""
     headers = {
         "content-type": "application/json",
@@ -237,8 +244,8 @@ def outbound_headers(upstream: Upstream, call: Call) -> dict[str, str]:
     for name, value in call.headers.items():
         if name.lower() in OUTBOUND_HEADERS and _HEADER_VALUE.fullmatch(value):
             headers[name.lower()] = value
-    if _HEADER_VALUE.fullmatch(call.traceparent):
-        headers["traceparent"] = call.traceparent
+    if traceparent:
+        headers[tracing.TRACEPARENT] = traceparent
     secret = upstream.credential.reveal() if upstream.credential else ""
     if upstream.dialect == "anthropic_messages":
         headers.setdefault("anthropic-version", _ANTHROPIC_VERSION)

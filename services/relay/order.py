@@ -56,7 +56,6 @@ class Order:
             body=splice_model(request.body, self._place, route.upstream_model),
             stream=request.stream,
             headers=request.headers,
-            traceparent=request.traceparent,
         )
 
 

@@ -52,6 +52,7 @@ async def main(config: Config, catalog: CatalogFile) -> None:
     await serve(
         Process(
             name="translator",
+            config=config,
             listen=config.listen,
             attach=attach,
             service_names=(
@@ -60,9 +61,6 @@ async def main(config: Config, catalog: CatalogFile) -> None:
             ),
             background=(catalog.follow,),
             on_drain=close,
-            drain_s=config.drain_s,
-            drain_pause_s=config.drain_pause_s,
-            metrics_listen=config.metrics_listen,
             interceptors=(ServiceTokenInterceptor(config.service_token),),
         )
     )
@@ -70,7 +68,7 @@ async def main(config: Config, catalog: CatalogFile) -> None:
 
 if __name__ == "__main__":
     settings = main_config(Config)
-    logs.configure("translator")
+    logs.configure("translator", settings.log_level)
     try:
         opened = CatalogFile(settings.catalog, None)
     except ConfigError as error:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.config import SecretText, setting
+from runtime.config import ProcessConfig, SecretText, setting
 
 
 @dataclass(frozen=True, slots=True)
-class Config:
+class Config(ProcessConfig):
     """Read by ``runtime.config.load_config``."""
 
     catalog: Path = setting("GATEBEYZ_CATALOG", help="the YAML of upstreams and models")
@@ -26,10 +26,3 @@ class Config:
     relay: str = setting("GATEBEYZ_RELAY_TARGET", default="127.0.0.1:7404")
     counter: str = setting("GATEBEYZ_COUNTER_TARGET", default="127.0.0.1:7402")
     listen: str = setting("GATEBEYZ_TRANSLATOR_LISTEN", default="127.0.0.1:7403")
-    drain_s: float = setting("GATEBEYZ_DRAIN_S", default=60.0)
-    drain_pause_s: float = setting(
-        "GATEBEYZ_DRAIN_PAUSE_S", default=0.0, help="how long callers get to learn of a shutdown"
-    )
-    metrics_listen: str = setting(
-        "GATEBEYZ_METRICS_LISTEN", default="", help="host:port of /metrics; empty = none"
-    )

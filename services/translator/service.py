@@ -168,7 +168,6 @@ class Exchange:
                 stream=self._request.stream if self._is_native else True,
                 model=self._request.model,
                 request_id=self._request.request_id,
-                traceparent=self._request.traceparent,
                 headers=self._headers,
                 routes=[route.name for route in self._leg.routes],
             )

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from laptop.catalog import demo_providers, render_catalog
+from laptop.catalog import PLAN, demo_providers, render_catalog
 from laptop.child import Child, Command
 from laptop.embedded_store import EmbeddedStore
 from laptop.onboarding import issue_key
@@ -200,7 +200,7 @@ async def running_cluster(
             token = SecretText(secrets[OPERATOR_TOKEN].read_text(encoding="utf-8"))
             target = f"{auth.address}:{auth.kind.port}"
             async with open_operator(target, token) as operator:
-                cluster.key = await issue_key(operator)
+                cluster.key = await issue_key(operator, PLAN)
             yield cluster
         finally:
             await cluster.stop()

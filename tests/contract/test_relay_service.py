@@ -34,6 +34,7 @@ from tests.doubles.upstream import ScriptedUpstream, hangup, silence, stream, wh
 
 NOW = 1_800_000_000.0
 TIMEOUTS = Timeouts()
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 CREDENTIAL = "upstream-secret-000000"
 
 START = (
@@ -216,13 +217,13 @@ async def test_a_small_answer_is_one_message() -> None:
 async def test_the_upstream_sees_the_body_but_for_the_model_and_few_headers() -> None:
     headers = {"anthropic-beta": "b1", "x-api-key": "sk-gb-theirs", "cookie": "c"}
     async with scripted(whole(ANSWER)) as (bench, upstream):
-        await bench.generate(headers=headers, traceparent="00-a-b-01")
+        await bench.generate(headers=headers, traceparent=TRACEPARENT)
         (seen,) = upstream.seen
         assert seen.path == "/v1/messages"
         assert seen.body == BODY.replace(b"claude-x", b"up1-model")
         assert seen.headers["x-api-key"] == CREDENTIAL
         assert seen.headers["anthropic-beta"] == "b1"
-        assert seen.headers["traceparent"] == "00-a-b-01"
+        assert seen.headers["traceparent"] == TRACEPARENT
         assert set(seen.headers) == {
             "host", "accept", "accept-encoding", "anthropic-beta", "anthropic-version",
             "content-length", "content-type", "traceparent", "user-agent", "x-api-key",
