@@ -73,8 +73,18 @@ def encode_frame(value: Job | Report) -> bytes:
     return LENGTH.pack(len(data)) + data
 
 
-def decode_report(data: bytes) -> Report:
-    return _REPORT.decode(data)
+def split_reports(data: bytes) -> tuple[list[Report], bytes]:
+    """The reports that are whole in ``data``, and what is left of it."""
+    reports: list[Report] = []
+    at = 0
+    while len(data) - at >= LENGTH.size:
+        (size,) = LENGTH.unpack_from(data, at)
+        end = at + LENGTH.size + size
+        if end > len(data):
+            break
+        reports.append(_REPORT.decode(data[at + LENGTH.size : end]))
+        at = end
+    return reports, data[at:]
 
 
 def decode_job(data: bytes) -> Job:

@@ -36,6 +36,8 @@ from services.counter.vocabulary import Vocabulary, load_vocabulary, split_chunk
 PROGRESS_CHARS = 1_048_576
 """A progress report is due each time this much more text was counted."""
 
+_REMEMBERED_MODELS: Final = 1_000
+
 OnProgress = Callable[[int, int, int], None]
 """Called with (done chars, total chars, tokens so far)."""
 
@@ -70,6 +72,7 @@ class Meter:
 
     def __init__(self, calibration: Calibration, *, may_reconstruct: bool = True) -> None:
         self._calibration = calibration
+        self._families: dict[str, Family] = {}
         self._may_reconstruct = may_reconstruct and reconstruction.is_installed()
 
     def count_text(self, model: str, text: str, on_progress: OnProgress | None = None) -> Tally:
@@ -101,10 +104,18 @@ class Meter:
 
     def approach(self, model: str, prompt: Prompt | None = None) -> Approach:
         """The family, frame and engine that count ``prompt``, or plain text, for ``model``."""
-        family = self._calibration.family_of(model)
+        family = self._family_of(model)
         is_responses = prompt is not None and prompt.is_responses
         frame = (is_responses and family.responses) or family.frame
         return Approach(family, frame, self._open_engine(family))
+
+    def _family_of(self, model: str) -> Family:
+        family = self._families.get(model)
+        if family is None:
+            if len(self._families) >= _REMEMBERED_MODELS:
+                self._families.clear()
+            family = self._families[model] = self._calibration.family_of(model)
+        return family
 
     def _open_engine(self, family: Family) -> Vocabulary:
         """What counts one item's text for the family: the best there is."""

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from enum import Enum, auto
 from typing import Final, TypeVar
@@ -20,14 +22,13 @@ from typing import Final, TypeVar
 from runtime.faults import Reason, ServiceFault
 from runtime.logs import get_logger
 from services.counter.job import (
-    LENGTH,
     Counted,
     Failed,
     Finished,
     Job,
     Report,
-    decode_report,
     encode_frame,
+    split_reports,
 )
 
 T = TypeVar("T")
@@ -40,6 +41,8 @@ _RETRY_MIN_S: Final = 0.1
 _RETRY_MAX_S: Final = 60.0
 _SMOOTHING: Final = 0.1
 _LIMIT_BYTES: Final = 16 * 1024 * 1024
+_PIPE_BYTES: Final = 1024 * 1024
+_READ_BYTES: Final = 65_536
 
 
 class WorkerLost(Exception):
@@ -51,12 +54,15 @@ class Worker:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._reports: deque[Report] = deque()
+        self._partial = b""
 
     @classmethod
     async def start(cls, command: Sequence[str]) -> Worker:
         """Spawn and wait until its golden counts are right. Raises WorkerLost."""
         pipe = asyncio.subprocess.PIPE
         worker = cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe))
+        worker._widen_pipe()
         is_counting = False
         try:
             async with asyncio.timeout(_START_LIMIT_S):
@@ -70,6 +76,18 @@ class Worker:
                 await worker.close()
         return worker
 
+    def _widen_pipe(self) -> None:
+        """Let most jobs go into the pipe at once, so that nobody waits for the other side."""
+        assert self._process.stdin is not None
+        pipe = self._process.stdin.transport.get_extra_info("pipe")
+        with contextlib.suppress(OSError, AttributeError):
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+    @property
+    def is_alive(self) -> bool:
+        """False once the process is known to have ended."""
+        return self._process.returncode is None
+
     async def send(self, job: Job) -> None:
         """Raises WorkerLost."""
         assert self._process.stdin is not None
@@ -79,14 +97,23 @@ class Worker:
         except (ConnectionError, RuntimeError) as error:
             raise WorkerLost from error
 
+    def take(self) -> Report | None:
+        """The next report, where one has come already."""
+        return self._reports.popleft() if self._reports else None
+
     async def read(self) -> Report:
         """The next report. Raises WorkerLost."""
         assert self._process.stdout is not None
-        try:
-            (size,) = LENGTH.unpack(await self._process.stdout.readexactly(LENGTH.size))
-            return decode_report(await self._process.stdout.readexactly(size))
-        except (asyncio.IncompleteReadError, ConnectionError) as error:
-            raise WorkerLost from error
+        while not self._reports:
+            try:
+                data = await self._process.stdout.read(_READ_BYTES)
+            except ConnectionError as error:
+                raise WorkerLost from error
+            if not data:
+                raise WorkerLost
+            reports, self._partial = split_reports(self._partial + data)
+            self._reports.extend(reports)
+        return self._reports.popleft()
 
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -189,13 +216,13 @@ class Pool:
 
     async def count(self, job: Job) -> AsyncGenerator[Report, None]:
         """Reports on every item of ``job``; each ends in one Counted or Failed, come what may."""
-        worker = await self._idle.get()
+        worker = await self._pick_worker()
         outcome = _Outcome.ABANDONED
         waiting = {item.index for item in job.items}
         stopwatch = _Stopwatch(self._limit_s(job))
         try:
             await stopwatch.wait(worker.send(job))
-            while not isinstance(report := await stopwatch.wait(worker.read()), Finished):
+            while not isinstance(report := await stopwatch.next_report(worker), Finished):
                 if isinstance(report, Counted | Failed):
                     waiting.discard(report.index)
                 yield report
@@ -208,6 +235,13 @@ class Pool:
                 yield _lost_item(index, is_late=isinstance(error, TimeoutError))
         finally:
             self._return(worker, outcome)
+
+    async def _pick_worker(self) -> Worker:
+        """A free worker; one that died while it had nothing to do is replaced on the way."""
+        while not (worker := await self._idle.get()).is_alive:
+            get_logger().error("counting process lost", why="idle")
+            self._return(worker, _Outcome.SPENT)
+        return worker
 
     def _return(self, worker: Worker, outcome: _Outcome) -> None:
         if outcome is _Outcome.USABLE:
@@ -278,6 +312,11 @@ class _Stopwatch:
                 return await work
         finally:
             self.waited_s += time.perf_counter() - begun
+
+    async def next_report(self, worker: Worker) -> Report:
+        """Raises TimeoutError, WorkerLost."""
+        report = worker.take()
+        return await self.wait(worker.read()) if report is None else report
 
 
 def _lost_item(index: int, *, is_late: bool) -> Failed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -16,6 +16,9 @@ from services.counter.pool import Pool
 MAX_ITEMS: Final = 10_000
 JOB_BYTES: Final = 65_536
 """Small items share a job up to this size: the pipe costs more than they do."""
+
+MAX_JOB_BYTES: Final = 1_048_576
+_JOBS_PER_WORKER: Final = 4
 
 _DIALECTS: Final[dict[int, str]] = {
     inference_pb2.DIALECT_ANTHROPIC_MESSAGES: "anthropic_messages",
@@ -38,7 +41,9 @@ class CounterService(counter_pb2_grpc.CounterServiceServicer):
             raise ServiceFault(Reason.TOO_LARGE, f"A request may hold {MAX_ITEMS} items at most.")
         tokens = failed = 0
         with self._pool.admit(len(items), sum(len(item.content) for item in items)):
-            async with aclosing(self._reports(list(gather_jobs(items)))) as reports:
+            async with aclosing(
+                self._reports(list(gather_jobs(items, self._pool.size)))
+            ) as reports:
                 async for report in reports:
                     if isinstance(report, Counted):
                         tokens += report.tokens
@@ -96,12 +101,17 @@ def _read_item(index: int, item: counter_pb2.CountItem) -> Item:
     return Item(index, item.model, dialect, item.body)
 
 
-def gather_jobs(items: Iterable[Item]) -> Iterator[Job]:
-    """Neighbouring items in jobs of at most JOB_BYTES; a longer item is a job of its own."""
+def gather_jobs(items: Sequence[Item], workers: int) -> Iterator[Job]:
+    """Neighbouring items in jobs of some size; a longer item is a job of its own.
+
+    Between two jobs a worker waits for the pipe, so jobs are as large as leaves every worker some.
+    """
+    whole = sum(len(item.content) for item in items)
+    room = min(MAX_JOB_BYTES, max(JOB_BYTES, whole // (workers * _JOBS_PER_WORKER)))
     batch: list[Item] = []
     size = 0
     for item in items:
-        if batch and size + len(item.content) > JOB_BYTES:
+        if batch and size + len(item.content) > room:
             yield Job(batch)
             batch, size = [], 0
         batch.append(item)

@@ -18,9 +18,8 @@ CHUNK_CHARS = 65_536
 """Longest text handed to the engine at once; a cut inside an unbroken run costs at most a token."""
 
 _CUT_WINDOW_CHARS = 4_096
+_INDENT_CHARS = 200
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-# Every vocabulary attaches a space to the word after it, so no token crosses this point.
-_SAFE_CUT = re.compile(r"(?<=\S) ")
 
 _GOLDEN_TEXT = "Hello, world! Merhaba dünya, 你好. def f(x): return x**2  # 12345 <|endoftext|>\n"
 _GOLDEN_COUNTS: dict[str, int] = {
@@ -88,14 +87,29 @@ def split_chunks(text: str) -> Iterator[str]:
     """Pieces of at most CHUNK_CHARS, cut before a word wherever one starts near the limit."""
     start = 0
     while len(text) - start > CHUNK_CHARS:
-        limit = start + CHUNK_CHARS
-        cut = limit
-        for match in _SAFE_CUT.finditer(text, limit - _CUT_WINDOW_CHARS, limit):
-            cut = match.start()
+        cut = _find_cut(text, start + CHUNK_CHARS)
         yield text[start:cut]
         start = cut
     if start < len(text):
         yield text[start:] if start else text
+
+
+def _find_cut(text: str, limit: int) -> int:
+    """A place shortly before ``limit`` that no token crosses, or ``limit`` itself.
+
+    A single space belongs to the word after it; a line break, to what stands before the
+    indentation that follows it.
+    """
+    at, floor = limit, limit - _CUT_WINDOW_CHARS
+    while (at := text.rfind(" ", floor, at)) > floor:
+        if not text[at - 1].isspace():
+            return at
+    at = limit
+    while (at := text.rfind("\n ", floor, at)) > floor:
+        indented = text[at + 1 : at + _INDENT_CHARS].lstrip(" ")
+        if indented and not indented[0].isspace():
+            return at + 1
+    return limit
 
 
 @cache

@@ -13,7 +13,9 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable
+from io import RawIOBase
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -38,6 +40,8 @@ Send = Callable[[Report], None]
 # A body of many tiny values takes some thirty times its size once parsed, and the allocator does
 # not give all of it back.
 _MEMORY_LIMIT_BYTES: Final = 4 * 1024**3
+_SHARED_WRITE_S: Final = 0.002
+_SMALL_BYTES: Final = 16_384
 _SPENT_BYTES: Final = 768 * 1024**2
 
 
@@ -46,21 +50,48 @@ def main() -> None:
     # A Ctrl-C in a terminal reaches the whole group; the service drains, and closing stdin ends us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    output = os.fdopen(os.dup(1), "wb", buffering=0)
+    channel = ReportChannel(os.fdopen(os.dup(1), "wb", buffering=0))
     os.dup2(2, 1)
-
-    def send(report: Report) -> None:
-        output.write(encode_frame(report))
 
     _limit_memory()
     calibration = load_calibration(*map(Path, sys.argv[1:2]))
     preload(family.vocabulary for family in calibration.families)
     meter = Meter(calibration)
-    send(Finished())
+    channel.send(Finished())
     while (data := _read_frame(sys.stdin.buffer)) is not None:
         for item in decode_job(data).items:
-            send(count_item(item, meter, send))
-        send(Finished(is_spent=_peak_bytes() > _SPENT_BYTES))
+            if len(item.content) > _SMALL_BYTES:
+                channel.flush()
+            channel.put(count_item(item, meter, channel.send))
+        channel.send(Finished(is_spent=_peak_bytes() > _SPENT_BYTES))
+
+
+class ReportChannel:
+    """Reports on their way out; those of small items share a write, and wait for it briefly."""
+
+    def __init__(self, output: RawIOBase) -> None:
+        self._output = output
+        self._waiting = bytearray()
+        self._since = 0.0
+
+    def put(self, report: Report) -> None:
+        """Leave a report to be written with the next ones."""
+        if not self._waiting:
+            self._since = time.monotonic()
+        self._waiting += encode_frame(report)
+        if time.monotonic() - self._since > _SHARED_WRITE_S:
+            self.flush()
+
+    def send(self, report: Report) -> None:
+        """Write a report, and those before it."""
+        self._waiting += encode_frame(report)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write all that waits."""
+        waiting, self._waiting = memoryview(self._waiting), bytearray()
+        while waiting:
+            waiting = waiting[self._output.write(waiting) or 0 :]
 
 
 def _limit_memory() -> None:

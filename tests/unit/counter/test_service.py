@@ -15,7 +15,7 @@ from runtime.faults import Reason, ServiceFault
 from services.counter.family import load_calibration
 from services.counter.job import Item, Job, Report
 from services.counter.meter import Meter
-from services.counter.service import JOB_BYTES, CounterService, gather_jobs
+from services.counter.service import JOB_BYTES, MAX_JOB_BYTES, CounterService, gather_jobs
 from services.counter.worker import count_item
 
 METER = Meter(load_calibration(), may_reconstruct=False)
@@ -144,10 +144,17 @@ async def test_a_failure_while_many_jobs_run_ends_the_answer() -> None:
         await ask(BrokenPool(), *(text("gpt-4o", "a" * JOB_BYTES) for _ in range(3)))
 
 
+def sizes(workers: int, *lengths: int) -> list[list[int]]:
+    items = [Item(at, "m", "", b"x" * length) for at, length in enumerate(lengths)]
+    return [[len(item.content) for item in job.items] for job in gather_jobs(items, workers)]
+
+
 def test_small_items_share_a_job() -> None:
-    items = [Item(at, "m", "", b"x" * size) for at, size in enumerate([1, 2, JOB_BYTES, 3, 4])]
-    assert [[item.index for item in job.items] for job in gather_jobs(items)] == [
-        [0, 1],
-        [2],
-        [3, 4],
-    ]
+    assert sizes(2, 1, 2, JOB_BYTES, 3, 4) == [[1, 2], [JOB_BYTES], [3, 4]]
+
+
+def test_large_requests_are_cut_into_large_jobs_with_some_for_every_worker() -> None:
+    jobs = sizes(2, *[JOB_BYTES] * 160)
+    assert len(jobs) == 10
+    assert all(sum(job) <= MAX_JOB_BYTES for job in jobs)
+    assert len(sizes(8, *[JOB_BYTES] * 160)) == 32

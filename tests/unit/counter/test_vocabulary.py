@@ -101,10 +101,19 @@ def test_chunks_join_to_the_text(text: str, repeat: int) -> None:
     assert all(len(chunk) <= CHUNK_CHARS for chunk in chunks)
 
 
-def test_a_cut_before_a_word_costs_nothing() -> None:
-    engine = load_vocabulary("o200k_base")
-    text = "It isn't  a short text, 12345 words long;\n    " * 3000
-    assert engine.count(text) == len(engine._encode(text))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It isn't  a short text, 12345 words long;\n    ",
+        '     "Action":[\n      "ssm:GetInventory",\n\n      "ssm:Send"\n     ],\n',
+        "def f():\n        return 1\n\n\n    // x\n",
+    ],
+)
+@pytest.mark.parametrize("name", ["o200k_base", "cl100k_base"])
+def test_a_cut_costs_nothing(name: str, text: str) -> None:
+    engine = load_vocabulary(name)
+    whole = text * (3 * CHUNK_CHARS // len(text))
+    assert engine.count(whole) == len(engine._encode(whole))
 
 
 @pytest.mark.parametrize("unit", ["a", " ", "\n", "7", "Zm9v", "字", "e\u0301", " \t"])
