@@ -162,7 +162,8 @@ class Generation:
             self._usage = self._guess(Usage(), 0) if is_unsure else Usage()
             return
         end, usage = answer.finish()
-        if answer.is_over:
+        # Some callers hang up at the terminal event, before the upstream closes.
+        if answer.is_over or end is End.COMPLETE:
             self._end = _ENDS[end]
         is_told = self._end == inference_pb2.END_COMPLETE and usage.is_reported
         if answer.is_success and not is_told:

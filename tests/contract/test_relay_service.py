@@ -336,6 +336,19 @@ async def test_a_caller_that_leaves_closes_the_upstream() -> None:
         assert len(bench.registry) == 0
 
 
+async def test_a_caller_that_leaves_at_the_terminal_event_has_a_whole_answer() -> None:
+    async with scripted(stream(START, TEXT, CLOSE, hang=True)) as (bench, _):
+        call = bench.stub.Generate(bench.request(stream=True))
+        received = b""
+        while not received.endswith(CLOSE):
+            received += (await call.read()).chunk
+        call.cancel()
+        settlement = await bench.wait_settled()
+        assert settlement.end == inference_pb2.END_COMPLETE
+        assert settlement.usage.output_tokens == 7
+        assert not settlement.usage.estimated
+
+
 async def test_a_caller_that_does_not_read_and_leaves_closes_the_upstream() -> None:
     flood = [b": " + b"x" * 65_536 + b"\n\n"] * 400
     async with scripted(stream(START, *flood, hang=True)) as (bench, upstream):
