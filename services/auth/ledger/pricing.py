@@ -64,12 +64,14 @@ def affordable_output(prices: Prices, bound: Bound, micros: int) -> int:
     """The most output tokens, within the bound, whose worst case ``micros`` pay; 0 if none."""
     if worst_cost(prices, bound) <= micros:
         return bound.output
-    spare = [
-        (micros * TOKENS_PER_RATE - bound.input * _dearest_input(rates, bound), rate)
-        for rates in prices.reachable(bound.input)
-        if (rate := _dearest_output(rates))
-    ]
-    return max(0, min((bound.output, *(left // rate for left, rate in spare))))
+    found = bound.output
+    for rates in prices.reachable(bound.input):
+        left = micros * TOKENS_PER_RATE - bound.input * _dearest_input(rates, bound)
+        rate = _dearest_output(rates)
+        if left < 0:
+            return 0
+        found = min(found, left // rate if rate else found)
+    return found
 
 
 def _worst(rates: Rates, bound: Bound) -> int:
