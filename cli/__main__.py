@@ -13,13 +13,14 @@ from cli.audit import audit
 from cli.calibrate import calibrate
 from cli.check import check
 from cli.key import keys
+from cli.ledger import ledger
 
 
 @click.group()
 def main() -> None:
     """Run and operate a GateBeyz gateway.
 
-    accounts, keys and audit talk to the auth service at GATEBEYZ_AUTH_TARGET with
+    accounts, keys, ledger and audit talk to the auth service at GATEBEYZ_AUTH_TARGET with
     GATEBEYZ_OPERATOR_TOKEN, or to the installation that runs in this folder.
     """
 
@@ -36,6 +37,7 @@ main.add_command(check)
 main.add_command(calibrate)
 main.add_command(accounts)
 main.add_command(keys)
+main.add_command(ledger)
 main.add_command(audit)
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any, Final
 import grpc.aio
 
 from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
+from gatebeyz.ledger.v1 import ledger_pb2_grpc
 from runtime.channels import open_channel
 from runtime.config import SecretText
 from runtime.faults import fault_of
@@ -26,12 +27,24 @@ class OperatorClient:
     keys: Any
     token: SecretText
     audit: Any = None
+    credit: Any = None
 
     async def call(self, method: Callable[..., Awaitable[Any]], request: Any) -> Any:
         """One RPC with the operator's credential."""
         metadata = (("authorization", f"Bearer {self.token.reveal()}"),)
         try:
             return await method(request, metadata=metadata, timeout=_TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            raise fault_of(error) from None
+
+    async def stream(
+        self, method: Callable[..., Any], request: Any, timeout_s: float
+    ) -> AsyncIterator[Any]:
+        """The messages of one server stream, with the operator's credential."""
+        metadata = (("authorization", f"Bearer {self.token.reveal()}"),)
+        try:
+            async for message in method(request, metadata=metadata, timeout=timeout_s):
+                yield message
         except grpc.aio.AioRpcError as error:
             raise fault_of(error) from None
 
@@ -67,4 +80,5 @@ async def open_operator(target: str, token: SecretText) -> AsyncIterator[Operato
             auth_pb2_grpc.KeyServiceStub(channel),
             token,
             auth_pb2_grpc.AuditServiceStub(channel),
+            ledger_pb2_grpc.CreditServiceStub(channel),
         )

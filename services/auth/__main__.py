@@ -35,7 +35,7 @@ async def serve_auth(config: AuthConfig, catalog: CatalogFile, gate: OperatorGat
     signer = Signer(parse_keys(config.grant_keys.reveal()))
     leases = LeaseRegistry(store, log, signer, catalog.current, grace_s=config.store_grace_s)
     catalog.listen(leases.stir)
-    ledger = LedgerRoom(store, catalog.current, gate, replicas=config.store_replicas)
+    ledger = LedgerRoom(store, catalog.current, gate, config)
     metrics.watch_process(leases, lambda: log.is_away)
 
     def attach(server: grpc.aio.Server) -> None:

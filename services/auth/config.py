@@ -31,6 +31,11 @@ class AuthConfig(ProcessConfig):
         default=0,
         help="how many replicas must have a grant of credit before it is acknowledged",
     )
+    hold_s: float = setting(
+        "GATEBEYZ_HOLD_S",
+        default=30.0,
+        help="how long a prepaid request's hold outlives its relay; the relays' must be the same",
+    )
     store_grace_s: float = setting(
         "GATEBEYZ_STORE_GRACE_S",
         default=30.0,

@@ -39,7 +39,7 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
     outbox = Outbox(sender(ledger), open_file(config.outbox))
     counter = open_channel(config.counter_target, config.service_token)
     count = counting(counter_pb2_grpc.CounterServiceStub(counter))
-    holds = Holds(ledger, count=count, on_store=outbox.notice_store)
+    holds = Holds(ledger, config.hold_s, count=count, on_store=outbox.notice_store)
     watch = RevocationWatch(auth, registry, now=time.monotonic, on_return=outbox.replay)
     metrics.watch_process(registry, watch, outbox)
     signer = Signer(parse_keys(config.grant_keys.reveal()))

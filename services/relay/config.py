@@ -25,6 +25,9 @@ class RelayConfig(ProcessConfig):
         default="127.0.0.1:7402",
         help="host:port of the counter, asked where a request's bytes are more than credits pay",
     )
+    hold_s: float = setting(
+        "GATEBEYZ_HOLD_S", default=30.0, help="as auth's; holds are kept alive six times in it"
+    )
     outbox: str = setting(
         "GATEBEYZ_RELAY_OUTBOX",
         default="",

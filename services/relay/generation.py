@@ -62,6 +62,7 @@ class Generation:
         self._end = inference_pb2.END_CANCELLED
         self._usage = Usage()
         self._is_concluded = False
+        self._is_settled = False
         self._is_closed = False
         self._started_at = time.time()
         self._begun = time.perf_counter()
@@ -84,6 +85,8 @@ class Generation:
                 if self._hold is not None:
                     self._hold.notice(answer.output_estimate)
             self._conclude()
+            # Put down before the caller knows: what it saw end is settled, whatever dies now.
+            self._put_settlement()
             message.complete = True
             message.outcome.CopyFrom(self._outcome())
             yield message
@@ -106,12 +109,7 @@ class Generation:
         self._ticket.close()
         self._registry.leave(self._ticket)
         self._conclude()
-        reached = any(attempt.reached_upstream for attempt in self._attempts)
-        is_due = (reached or self._opening is not None) and not self._order.is_count
-        if is_due:
-            self._outbox.put(self._settlement())
-        if self._hold is not None:
-            self._hold.close(void=not is_due)
+        self._put_settlement()
         self._observe()
         self._log()
 
@@ -129,6 +127,18 @@ class Generation:
         if answer is None or not answer.is_success:
             return inference_pb2.Usage()
         return _usage_message(self._guess(answer.usage, answer.output_floor))
+
+    def _put_settlement(self) -> None:
+        """Settle or void, once."""
+        if self._is_settled:
+            return
+        self._is_settled = True
+        reached = any(attempt.reached_upstream for attempt in self._attempts)
+        is_due = (reached or self._opening is not None) and not self._order.is_count
+        if is_due:
+            self._outbox.put(self._settlement())
+        if self._hold is not None:
+            self._hold.close(void=not is_due)
 
     async def _open_answer(self, route: Route) -> Answer:
         upstream = self._catalog.upstreams[route.upstream]

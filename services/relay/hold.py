@@ -36,7 +36,9 @@ from services.relay.revocation import REVOKED
 
 SLICE_TOKENS: Final = 4_096
 EXTEND_AT: Final = 0.75
-PROGRESS_S: Final = 5.0
+# A hold's life on the store's clock; it is kept alive six times in it.
+HOLD_S: Final = 30.0
+KEPT_TIMES: Final = 6
 HOLD_TIMEOUT_S: Final = 1.0
 VOID_TIMEOUT_S: Final = 5.0
 COUNT_TIMEOUT_S: Final = 2.0
@@ -120,11 +122,13 @@ class Holds:
     def __init__(
         self,
         ledger: ledger_pb2_grpc.LedgerServiceStub,
+        hold_s: float = HOLD_S,
         *,
         count: Count | None = None,
         on_store: Callable[[str], None] = lambda _store_id: None,
     ) -> None:
         self._ledger = ledger
+        self._every_s = hold_s / KEPT_TIMES
         self._count = count
         self._on_store = on_store
         self._open: set[Hold] = set()
@@ -162,7 +166,7 @@ class Holds:
     async def run(self) -> None:
         """Keep every open hold alive for ever; also hears the store when there is none."""
         while True:
-            await asyncio.sleep(PROGRESS_S)
+            await asyncio.sleep(self._every_s)
             holds = list(self._open)
             for start in range(0, max(1, len(holds)), BATCH):
                 await self._keep(holds[start : start + BATCH])

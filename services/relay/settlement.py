@@ -28,6 +28,7 @@ BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 MAX_WAITING: Final = 200_000
 REMEMBER_S: Final = 600.0
 REMEMBERED: Final = 100_000
+REPLAY_INTERVAL_S: Final = 3.0
 
 # Sends a batch and gives the identity of the store that has it.
 Send = Callable[[Sequence[ledger_pb2.Settlement]], Awaitable[str]]
@@ -57,7 +58,9 @@ class Outbox:
         self._file = file
         self._waiting: deque[ledger_pb2.Settlement] = deque()
         self._sent: deque[tuple[float, ledger_pb2.Settlement]] = deque(maxlen=REMEMBERED)
-        self._stores: set[str] = set()
+        self._store_id = ""
+        self._is_doubted = False
+        self._replayed_at = -REPLAY_INTERVAL_S
         self._in_flight: list[ledger_pb2.Settlement] = []
         self._taken_at: float | None = None  # monotonic; when the batch in flight was taken
         self._filled = asyncio.Event()
@@ -105,12 +108,16 @@ class Outbox:
             self._wake()
 
     def notice_store(self, store_id: str) -> None:
-        """Hear which store answered; one that was not heard of may have forgotten something."""
-        if not store_id or store_id in self._stores:
-            return
-        is_first = not self._stores
-        self._stores.add(store_id)
-        if not is_first:
+        """Hear which store answered; another one than before may have forgotten something.
+
+        While auth processes disagree the answer changes to and fro: once in a while is enough.
+        """
+        if store_id and self._store_id not in ("", store_id):
+            self._is_doubted = True
+        self._store_id = store_id or self._store_id
+        now = time.monotonic()
+        if self._is_doubted and now - self._replayed_at >= REPLAY_INTERVAL_S:
+            self._is_doubted, self._replayed_at = False, now
             get_logger().warning("store replaced: settling again", count=len(self._sent))
             self.replay()
 

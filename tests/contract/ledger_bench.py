@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import grpc.aio
@@ -167,13 +168,15 @@ async def refused(call: Any) -> ServiceFault:
 
 @asynccontextmanager
 async def serving(
-    url: str, catalog: Catalog = CATALOG, *, hold_ms: int = 30_000
+    url: str, catalog: Catalog = CATALOG, *, hold_s: float = 30.0
 ) -> AsyncIterator[Ledger]:
     """One auth process's ledger."""
     directory = Store(url)
     held = [catalog]
     gate = OperatorGate(SecretText(OPERATOR))
-    room = LedgerRoom(directory, lambda: held[0], gate, hold_ms=hold_ms)
+    room = LedgerRoom(
+        directory, lambda: held[0], gate, SimpleNamespace(store_replicas=0, hold_s=hold_s)
+    )
     calls = CallCounter()
     server = grpc.aio.server(interceptors=[calls, FaultInterceptor()])
     room.attach(server)

@@ -172,7 +172,7 @@ async def test_the_pack_that_ends_first_is_spent_first_and_its_rest_expires(
 
 
 async def test_a_silent_holders_hold_is_settled_at_its_last_progress(redis_url: str) -> None:
-    async with serving(redis_url, hold_ms=300) as ledger:
+    async with serving(redis_url, hold_s=0.3) as ledger:
         await ledger.open_account(micros=1_000)
         await ledger.hold("dead")
         await ledger.hold("alive")

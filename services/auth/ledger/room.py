@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import grpc.aio
 
@@ -14,9 +15,19 @@ from services.auth.ledger.identity import StoreIdentity
 from services.auth.ledger.price_list import PriceList
 from services.auth.ledger.reaper import Reaper
 from services.auth.ledger.service import LedgerService
-from services.auth.ledger.store import HOLD_MS, LedgerStore
+from services.auth.ledger.store import LedgerStore
 from services.auth.operator import OperatorGate
 from services.auth.store import Store
+
+
+class LedgerConfig(Protocol):
+    """What the ledger reads of the process's configuration."""
+
+    @property
+    def store_replicas(self) -> int: ...
+
+    @property
+    def hold_s(self) -> float: ...
 
 
 class LedgerRoom:
@@ -27,14 +38,16 @@ class LedgerRoom:
         directory: Store,
         catalog: Callable[[], Catalog],
         gate: OperatorGate,
-        *,
-        replicas: int = 0,
-        hold_ms: int = HOLD_MS,
+        config: LedgerConfig,
     ) -> None:
         self._directory = directory
         self._catalog = catalog
         self._gate = gate
-        self.store = LedgerStore(directory.connection, replicas=replicas, hold_ms=hold_ms)
+        self.store = LedgerStore(
+            directory.connection,
+            replicas=config.store_replicas,
+            hold_ms=round(config.hold_s * 1000),
+        )
         self.identity = StoreIdentity(self.store.identity)
         self.reaper = Reaper(self.store)
         self.auditor = Auditor(self.store)
