@@ -45,8 +45,9 @@ class Family(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     """By ``error_key``: measured on recordings not used for fitting."""
 
     def error_of(self, bucket: str, way: str) -> ErrorBand:
-        """What a count of this kind of request is worth."""
-        return self.errors.get(error_key(bucket, way)) or self.errors.get(bucket) or UNKNOWN_ERROR
+        """What a count of this kind of request is worth; where that is not known, of its like."""
+        known = (error_key(bucket, way), bucket, error_key(bucket, "responses"))
+        return next((self.errors[key] for key in known if key in self.errors), UNKNOWN_ERROR)
 
 
 def error_key(bucket: str, way: str) -> str:

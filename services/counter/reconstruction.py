@@ -10,17 +10,27 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
-from services.counter.vocabulary import Vocabulary, replace_surrogates
+from services.counter.vocabulary import (
+    GOLDEN_TEXT,
+    Vocabulary,
+    VocabularyFault,
+    load_vocabulary,
+    replace_surrogates,
+)
 
 SUPPORTED_VERSION: Final = "1.3.0"
 """The version whose inner functions are called here."""
 
-MISS_BUDGET_CHARS: Final = 262_144
+MISS_BUDGET_CHARS: Final = 196_608
 """Characters of unseen words priced for one item; past it the rest is estimated."""
+
+_GOLDEN_COUNTS: Final = {"v3": 37, "v4.7": 42, "v4.8": 42}
 
 _MEMO_ENTRIES: Final = 200_000
 _MEMO_WORD_CHARS: Final = 64
@@ -132,6 +142,27 @@ def _remember(memo: dict[str, int], key: str, cost: int) -> None:
 def load_pieces(family: str) -> PieceTable:
     """The table of a family, loaded once. Raises ImportError where ``ctok`` is absent."""
     return PieceTable(family)
+
+
+def preload(families: Iterable[str]) -> bool:
+    """Load the tables of ``families``; whether the package is there and counts as it should.
+
+    A package that is there and does not is told of on stderr and left alone: it is no more than a
+    better way to count.
+    """
+    if not is_installed():
+        return False
+    try:
+        for family in dict.fromkeys(families):
+            counted = Reconstruction(load_pieces(family), load_vocabulary("o200k_base")).count(
+                GOLDEN_TEXT
+            )
+            if counted != _GOLDEN_COUNTS[family]:
+                raise VocabularyFault(f"{family} counts {counted}")
+    except Exception as error:
+        sys.stderr.write(f"ctok is installed and not used: {error!r}\n")
+        return False
+    return True
 
 
 class Reconstruction:

@@ -21,7 +21,7 @@ _CUT_WINDOW_CHARS = 4_096
 _INDENT_CHARS = 200
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
-_GOLDEN_TEXT = "Hello, world! Merhaba dünya, 你好. def f(x): return x**2  # 12345 <|endoftext|>\n"
+GOLDEN_TEXT = "Hello, world! Merhaba dünya, 你好. def f(x): return x**2  # 12345 <|endoftext|>\n"
 _GOLDEN_COUNTS: dict[str, int] = {
     "cl100k_base": 33,
     "deepseek_v3": 34,
@@ -119,7 +119,7 @@ def load_vocabulary(name: str) -> NativeVocabulary:
     Raises ValueError on an unknown name, VocabularyFault where the count is wrong.
     """
     vocabulary = NativeVocabulary(name)
-    counted, expected = vocabulary.count(_GOLDEN_TEXT), _GOLDEN_COUNTS[name]
+    counted, expected = vocabulary.count(GOLDEN_TEXT), _GOLDEN_COUNTS[name]
     if counted != expected:
         raise VocabularyFault(f"{name} counts {counted} where {expected} is right")
     return vocabulary

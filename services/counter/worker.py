@@ -19,6 +19,7 @@ from io import RawIOBase
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from services.counter import reconstruction
 from services.counter.body import BodyFault
 from services.counter.family import load_calibration
 from services.counter.job import (
@@ -56,7 +57,8 @@ def main() -> None:
     _limit_memory()
     calibration = load_calibration(*map(Path, sys.argv[1:2]))
     preload(family.vocabulary for family in calibration.families)
-    meter = Meter(calibration)
+    known = [family.reconstruction for family in calibration.families if family.reconstruction]
+    meter = Meter(calibration, may_reconstruct=reconstruction.preload(known))
     channel.send(Finished())
     while (data := _read_frame(sys.stdin.buffer)) is not None:
         for item in decode_job(data).items:
