@@ -75,7 +75,8 @@ def test_every_model_has_a_family_and_every_ratio_a_table() -> None:
 
 def test_an_error_is_stated_for_the_kind_of_request_and_the_way_of_counting() -> None:
     known = ErrorBand(0.1, 0.2), ErrorBand(0.3, 0.4)
-    family = Family("f", "f", "v", Frame(), errors={"tools": known[0], "responses.tools": known[1]})
+    errors = {"tools": known[0], "responses.tools": known[1], "responses.plain": known[1]}
+    family = Family("f", "f", "v", Frame(), errors=errors)
     assert family.error_of("tools", "") == known[0]
     assert family.error_of("tools", "responses") == known[1]
     assert family.error_of("tools", "reconstructed") == known[0]
