@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping, Set
+from typing import Any, Final
 
 MAX_DEPTH: Final = 200
 # Brackets to step over: about 0.2 s of scanning, where 33 MB of "[]," would take seconds.
@@ -26,6 +26,10 @@ _PLAIN: Final = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTAL
 
 _OPEN: Final = b"{["
 _QUOTE: Final = ord('"')
+
+
+Places = dict[str, tuple[int, int]]
+"""Begin and end of the values of some top-level keys, in the order of the body."""
 
 
 class BodyError(ValueError):
@@ -62,26 +66,31 @@ def find_repeated(body: bytes, keys: frozenset[str]) -> str | None:
     return None
 
 
-def find_model(body: bytes) -> tuple[int, int]:
-    """Where the value of the top-level ``model`` begins and ends; it must be a string."""
-    found: tuple[int, int] | None = None
+def find_places(body: bytes, keys: Set[str]) -> Places:
+    """Where the values of those top-level keys stand; ``model`` must be there and be a string.
+
+    Raises BodyError, also where one of the keys is given twice.
+    """
+    places: Places = {}
     for key, begin, end in top_level(body):
-        if key != "model":
-            continue
-        if found is not None:
-            raise BodyError("model is given twice")
-        if body[begin] != _QUOTE:
-            raise BodyError("model must be a string")
-        found = begin, end
-    if found is None:
+        if key in places:
+            raise BodyError(f"{key} is given twice")
+        if key in keys or key == "model":
+            places[key] = begin, end
+    if "model" not in places:
         raise BodyError("model is missing")
-    return found
+    if body[places["model"][0]] != _QUOTE:
+        raise BodyError("model must be a string")
+    return places
 
 
-def splice_model(body: bytes, place: tuple[int, int], model: str) -> bytes:
-    """``body`` with ``model`` at the place ``find_model`` gave."""
-    begin, end = place
-    return b"".join((body[:begin], json.dumps(model).encode(), body[end:]))
+def splice(body: bytes, places: Places, values: Mapping[str, Any]) -> bytes:
+    """``body`` with other values at the places ``find_places`` gave, every other byte as it was."""
+    pieces, at = [], 0
+    for key, (begin, end) in places.items():
+        pieces += (body[at:begin], json.dumps(values[key]).encode())
+        at = end
+    return b"".join((*pieces, body[at:]))
 
 
 def _skip_blank(body: bytes, position: int) -> int:

@@ -160,7 +160,7 @@ class ReasoningMode(StrEnum):
 class ReasoningConfig:
     """``effort``: none, minimal, low … max. ``show``: None leaves the model's default.
 
-    ``show`` or ``keep_encrypted`` in mode DEFAULT: a model that decides for itself should think.
+    ``is_wanted`` in mode DEFAULT: a model that decides for itself should think.
     """
 
     mode: ReasoningMode = ReasoningMode.DEFAULT
@@ -169,6 +169,7 @@ class ReasoningConfig:
     show: bool | None = None
     between_tools: bool = False
     keep_encrypted: bool = False  # the client wants what it needs for a stateless replay
+    is_wanted: bool = False  # the client asked to see or keep reasoning, not how much of it
 
 
 @dataclass(slots=True)

@@ -139,7 +139,8 @@ class Dialect:
     """One grammar, whole.
 
     ``field_names``: the neutral request's words that are called otherwise here; errors and
-    warnings speak of fields as their client knows them. ``check_headers`` refuses a body its
+    warnings speak of fields as their client knows them. ``identity`` gives the fields that name
+    the end user, with a pseudonym in the place of what the client said. ``check_headers`` refuses a body its
     request's own headers rule out; ``request_headers`` are those an encoded body needs.
     """
 
@@ -149,6 +150,7 @@ class Dialect:
     decode_request: Callable[[dict[str, Any]], Conversation]
     check_headers: Callable[[dict[str, Any], Mapping[str, str]], None]
     field_names: Mapping[str, str]
+    identity: Callable[[str], Mapping[str, Any]]
     encode_request: Callable[[Conversation, EncodeContext], dict[str, Any]]
     request_headers: Callable[[dict[str, Any]], dict[str, str]]
     unseal_history: Callable[[dict[str, Any], OpenSeal], dict[str, Any]]

@@ -1,16 +1,19 @@
 """JSON at the border of the grammars: fast on the common road, exact off it.
 
-orjson refuses integers beyond 64 bits and half surrogate pairs; both occur in what models write,
-so the standard library stands behind it. Both render insertion order, UTF-8 and no blanks.
+orjson refuses half surrogate pairs and cannot write integers beyond 64 bits; both occur in what
+models write, so the standard library stands behind it. Both render insertion order, UTF-8 and no blanks.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any, Final
 
 import orjson
+
+_LONG_NUMBER: Final = re.compile(rb"\d{19}")
 
 RAW_KEY: Final = "_raw"
 """Holds argument text that is not a JSON object, where a dialect insists on one."""
@@ -26,6 +29,25 @@ def parse(data: bytes | str) -> Any:
             return json.loads(text)
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
+
+
+def parse_request(data: bytes) -> Any:
+    """A client's body: exact in its whole numbers, and mended in its text. ValueError.
+
+    orjson rounds what 64 bits cannot hold. Halves of surrogate pairs are joined, and replaced
+    where they stay alone: some servers refuse them, and no text a client means holds one.
+    """
+    value = parse(data)
+    if _LONG_NUMBER.search(data):
+        value = json.loads(data)
+    if b"\\u" not in data:
+        return value
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+    return value
 
 
 def render(value: Any) -> bytes:

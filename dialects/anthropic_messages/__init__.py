@@ -21,6 +21,7 @@ DIALECT: Final = Dialect(
     decode_request=decode_request,
     check_headers=check_headers,
     field_names=FIELD_NAMES,
+    identity=lambda user: {"metadata": {"user_id": user}},
     encode_request=encode_request,
     request_headers=request_headers,
     unseal_history=unseal_history,

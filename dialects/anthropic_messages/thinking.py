@@ -116,7 +116,7 @@ def _asked_mode(config: ReasoningConfig, capabilities: Capabilities) -> Reasonin
     """
     if config.effort == "none":
         return ReasoningMode.OFF
-    if config.mode is not ReasoningMode.DEFAULT or not (config.show or config.keep_encrypted):
+    if config.mode is not ReasoningMode.DEFAULT or not config.is_wanted:
         return config.mode
     decides = "adaptive" in capabilities.thinking and "enabled" not in capabilities.thinking
     return ReasoningMode.AUTO if decides else ReasoningMode.DEFAULT
@@ -157,7 +157,8 @@ def _plan_budget(
     wanted = max(wanted, MIN_BUDGET)
     if may_raise:
         max_tokens = max(max_tokens, min(wanted + _ANSWER_ROOM, capabilities.max_output))
-    room = max(MIN_BUDGET, max_tokens // 4)
+    share = max_tokens // 4
+    room = max(MIN_BUDGET, min(share, _ANSWER_ROOM) if may_raise else share)
     if config.budget is not None and config.budget < max_tokens:
         room = 1  # the client's own division stands
     budget = min(wanted, max_tokens - room)

@@ -99,7 +99,7 @@ def decode_request(body: dict[str, Any]) -> Conversation:
     conversation.parallel_tools = parallel if isinstance(parallel, bool) else None
     if body.get("functions") and not body.get("tools"):
         conversation.parallel_tools = False  # the old shape has room for one call
-    if body.get("stop") in ("", [""]) or "" in (body.get("stop") or ()):
+    if "" in _listed(body.get("stop")):
         conversation.warn("stop", "dropped")
     add_messages(body.get("messages"), conversation)
     return conversation
@@ -142,10 +142,14 @@ def _parse_number(body: dict[str, Any], key: str, low: float, high: float) -> fl
 
 def _parse_stops(body: dict[str, Any]) -> list[str]:
     stop = body.get("stop")
-    stops = stop if isinstance(stop, list) else [stop] if isinstance(stop, str) else []
+    stops = _listed(stop)
     if stop is not None and (not isinstance(stop, list | str) or not _all_text(stops)):
         raise refuse("stop must be a string or a list of strings.", "stop")
     return [mend_text(one) for one in stops if one]
+
+
+def _listed(stop: object) -> list[Any]:
+    return stop if isinstance(stop, list) else [stop] if isinstance(stop, str) else []
 
 
 def _all_text(values: list[Any]) -> bool:

@@ -27,6 +27,7 @@ DIALECT: Final = Dialect(
     decode_request=decode_request,
     check_headers=lambda *_: None,
     field_names=FIELD_NAMES,
+    identity=lambda user: {"user": user, "safety_identifier": user},
     encode_request=encode_request,
     request_headers=lambda _: {},
     unseal_history=unseal_history,

@@ -182,6 +182,7 @@ def _decode_reasoning(fields: dict[str, Any], conversation: Conversation) -> Non
         effort=effort,
         show=True if summary else None,
         keep_encrypted=keeps_encrypted or fields.get("store") is False,
+        is_wanted=bool(summary) or keeps_encrypted,
     )
     for name, usual in (("mode", "standard"), ("context", "auto")):
         if reasoning.get(name) not in (None, usual):

@@ -17,6 +17,7 @@ from runtime.catalog_file import CatalogFile, open_catalog
 from runtime.channels import open_channel
 from runtime.config import main_config
 from runtime.grants import Signer, parse_keys
+from runtime.pseudonym import Pseudonyms
 from runtime.serving import Process, list_services, run, serve
 from services.relay import metrics
 from services.relay.config import RelayConfig
@@ -43,7 +44,17 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
     watch = RevocationWatch(auth, registry, now=time.monotonic, on_return=outbox.replay)
     metrics.watch_process(registry, watch, outbox)
     signer = Signer(parse_keys(config.grant_keys.reveal()))
-    parts = Parts(catalog.current, DIALECTS, signer, dialer, registry, watch, holds, outbox)
+    parts = Parts(
+        catalog=catalog.current,
+        dialects=DIALECTS,
+        signer=signer,
+        dialer=dialer,
+        registry=registry,
+        watch=watch,
+        holds=holds,
+        outbox=outbox,
+        pseudonyms=Pseudonyms(config.pseudonym_key.reveal()),
+    )
     outbox.recover()
 
     def attach(server: grpc.aio.Server) -> None:

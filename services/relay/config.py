@@ -17,6 +17,9 @@ class RelayConfig(ProcessConfig):
     grant_keys: SecretText = setting(
         "GATEBEYZ_GRANT_KEYS", help="kid:base64 of 32 bytes, comma separated, the signing one first"
     )
+    pseudonym_key: SecretText = setting(
+        "GATEBEYZ_PSEUDONYM_KEY", help="names accounts to providers; never changed"
+    )
     service_token: SecretText = setting(
         "GATEBEYZ_SERVICE_TOKEN", help="shared by the services of one installation"
     )

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
-from dialects.body import BodyError, find_model, splice_model
+from dialects.body import BodyError, Places, find_places, splice
 from dialects.dialect import Dialect
 from dialects.errors import RemoteDialectError
 from gatebeyz.inference.v1 import inference_pb2
 from runtime.catalog import Catalog, Model, Route
 from runtime.faults import Reason, ServiceFault
 from runtime.grants import Grant
+from runtime.pseudonym import Pseudonyms
 from services.relay.exchange import Call
 
 DIALECT_NAMES: Final[Mapping[int, str]] = {
@@ -46,14 +47,16 @@ class Order:
     model: Model
     routes: Sequence[Route]
     is_count: bool
-    _place: tuple[int, int]
+    _places: Places
+    _identity: Mapping[str, Any]
 
     def call(self, route: Route) -> Call:
-        """The request as ``route`` gets it."""
+        """The request as ``route`` gets it: its model's name, and a pseudonym for the end user."""
         request = self.request
+        values = {**self._identity, "model": route.upstream_model}
         return Call(
             path=COUNT_PATH if self.is_count else PATHS[self.dialect.name],
-            body=splice_model(request.body, self._place, route.upstream_model),
+            body=splice(request.body, self._places, values),
             stream=request.stream,
             headers=request.headers,
         )
@@ -64,6 +67,7 @@ def check_order(
     grant: Grant,
     catalog: Catalog,
     dialects: Mapping[str, Dialect],
+    pseudonyms: Pseudonyms,
 ) -> Order:
     """The order, or a ServiceFault that says what is wrong with it."""
     name = DIALECT_NAMES.get(request.dialect)
@@ -80,11 +84,12 @@ def check_order(
     dialect = dialects[name]
     if not is_count:
         routes = _check_thinking(request, grant, catalog, dialect, routes)
+    identity = dialect.identity(pseudonyms.of_account(grant.account_id))
     try:
-        place = find_model(request.body)
+        places = find_places(request.body, identity.keys())
     except BodyError as error:
         raise ServiceFault(Reason.INVALID_REQUEST, f"{str(error).capitalize()}.") from None
-    return Order(request, grant, dialect, model, routes, is_count, place)
+    return Order(request, grant, dialect, model, routes, is_count, places, identity)
 
 
 def _choose_routes(

@@ -13,6 +13,7 @@ from dialects.dialect import Dialect
 from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
 from runtime.catalog import Catalog
 from runtime.grants import Signer
+from runtime.pseudonym import Pseudonyms
 from services.relay.exchange import Dialer
 from services.relay.generation import Generation
 from services.relay.hold import Holds
@@ -33,6 +34,7 @@ class Parts:
     watch: RevocationWatch
     holds: Holds
     outbox: Outbox
+    pseudonyms: Pseudonyms
     now: Callable[[], float] = time.time
 
     async def is_ready(self) -> bool:
@@ -55,7 +57,7 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
         grant = parts.signer.verify(request.grant, now)
         parts.watch.check_fresh(grant, now)
         catalog = parts.catalog()
-        order = check_order(request, grant, catalog, parts.dialects)
+        order = check_order(request, grant, catalog, parts.dialects, parts.pseudonyms)
         generation = Generation(
             order, catalog, parts.dialer, parts.registry, parts.holds, parts.outbox
         )

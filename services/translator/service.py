@@ -271,7 +271,7 @@ def dialect_named(value: inference_pb2.Dialect) -> Dialect:
 
 def parse_object(body: bytes) -> dict[str, Any]:
     try:
-        parsed = json_text.parse(body)
+        parsed = json_text.parse_request(body)
     except ValueError:
         parsed = None
     if not isinstance(parsed, dict):

@@ -25,6 +25,7 @@ from runtime.config import SecretText
 from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.grants import Grant, Signer
 from runtime.interceptors import FaultInterceptor
+from runtime.pseudonym import Pseudonyms
 from services.relay.exchange import Dialer, Timeouts
 from services.relay.hold import Holds
 from services.relay.revocation import Registry, RevocationWatch
@@ -63,6 +64,7 @@ def usage_of(body: dict[str, Any]) -> Usage:
 
 DIALECT = SimpleNamespace(
     name="anthropic_messages",
+    identity=lambda user: {"metadata": {"user_id": user}},
     tap=MessagesTap,
     usage_of=usage_of,
     peek=lambda body: SimpleNamespace(thinking="thinking" in body),
@@ -156,6 +158,7 @@ async def serving(catalog: Catalog, timeouts: Timeouts = TIMEOUTS) -> AsyncItera
         watch,
         Holds(SimpleNamespace()),  # type: ignore[arg-type]
         outbox,
+        Pseudonyms("a key of the tests"),
         now=lambda: NOW,
     )
     server = grpc.aio.server(interceptors=(FaultInterceptor(),), options=SERVER_OPTIONS)

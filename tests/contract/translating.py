@@ -69,6 +69,7 @@ class Bench:
     signer: Signer
     counter: ScriptedCounter
     upstreams: list[ScriptedUpstream]
+    relay: inference_pb2_grpc.InferenceServiceStub
     settled: list[ledger_pb2.Settlement] = field(default_factory=list)
 
     def request(
@@ -163,7 +164,7 @@ async def translating(
             _served(inference_pb2_grpc.add_InferenceServiceServicer_to_server, translator)
         )
         stub = inference_pb2_grpc.InferenceServiceStub(channel)
-        yield Bench(stub, signer, counter, upstreams, settled)
+        yield Bench(stub, signer, counter, upstreams, parts.relay, settled)
 
 
 @contextlib.asynccontextmanager
@@ -184,6 +185,7 @@ async def _relay(
         watch=watch,
         holds=Holds(SimpleNamespace()),  # type: ignore[arg-type]
         outbox=outbox,
+        pseudonyms=Pseudonyms("pepper"),
         now=lambda: NOW,
     )
     sending = asyncio.create_task(outbox.run())
