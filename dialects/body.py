@@ -86,7 +86,8 @@ def find_places(body: bytes, keys: Set[str]) -> Places:
 
 def splice(body: bytes, places: Places, values: Mapping[str, Any]) -> bytes:
     """``body`` with other values at the places ``find_places`` gave, every other byte as it was."""
-    pieces, at = [], 0
+    pieces: list[bytes] = []
+    at = 0
     for key, (begin, end) in places.items():
         pieces += (body[at:begin], json.dumps(values[key]).encode())
         at = end

@@ -140,8 +140,8 @@ class Dialect:
 
     ``field_names``: the neutral request's words that are called otherwise here; errors and
     warnings speak of fields as their client knows them. ``identity`` gives the fields that name
-    the end user, with a pseudonym in the place of what the client said. ``check_headers`` refuses a body its
-    request's own headers rule out; ``request_headers`` are those an encoded body needs.
+    the end user, with a pseudonym in the place of what the client said. ``check_headers`` refuses
+    a body its request's own headers rule out; ``request_headers`` are those an encoded body needs.
     """
 
     name: str

@@ -1,7 +1,8 @@
 """JSON at the border of the grammars: fast on the common road, exact off it.
 
 orjson refuses half surrogate pairs and cannot write integers beyond 64 bits; both occur in what
-models write, so the standard library stands behind it. Both render insertion order, UTF-8 and no blanks.
+models write, so the standard library stands behind it. Both render insertion order, UTF-8 and no
+blanks.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.grants import Grant, Signer
 from runtime.interceptors import FaultInterceptor
 from runtime.prices import Prices, Rates
+from runtime.pseudonym import Pseudonyms
 from services.relay.exchange import Dialer
 from services.relay.hold import Count, Holds
 from services.relay.revocation import Registry, RevocationWatch
@@ -138,6 +139,7 @@ async def running(
         signer = Signer({"k1": b"0" * 32})
         parts = Parts(
             *(lambda: catalog, DIALECTS, signer, dialer, registry, watch, holds, outbox),
+            pseudonyms=Pseudonyms("a key of the tests"),
             now=lambda: NOW,
         )
         server = grpc.aio.server(interceptors=(FaultInterceptor(),), options=SERVER_OPTIONS)

@@ -114,7 +114,7 @@ def thoughts_of(up: str, sent: dict[str, Any]) -> list[tuple[str, str]]:
         (block["thinking"], block["signature"])
         for message in sent["messages"]
         for block in message["content"]
-        if block["type"] == "thinking"
+        if not isinstance(block, str) and block["type"] == "thinking"
     ]
 
 
