@@ -44,16 +44,9 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
     watch = RevocationWatch(auth, registry, now=time.monotonic, on_return=outbox.replay)
     metrics.watch_process(registry, watch, outbox)
     signer = Signer(parse_keys(config.grant_keys.reveal()))
+    pseudonyms = Pseudonyms(config.pseudonym_key.reveal())
     parts = Parts(
-        catalog=catalog.current,
-        dialects=DIALECTS,
-        signer=signer,
-        dialer=dialer,
-        registry=registry,
-        watch=watch,
-        holds=holds,
-        outbox=outbox,
-        pseudonyms=Pseudonyms(config.pseudonym_key.reveal()),
+        catalog.current, DIALECTS, signer, dialer, registry, watch, holds, outbox, pseudonyms
     )
     outbox.recover()
 
