@@ -16,8 +16,6 @@ from runtime import logs
 from runtime.catalog_file import CatalogFile, open_catalog
 from runtime.channels import open_channel
 from runtime.config import main_config
-from runtime.grants import Signer, parse_keys
-from runtime.pseudonym import Pseudonyms
 from runtime.serving import Process, list_services, run, serve
 from services.relay import metrics
 from services.relay.config import RelayConfig
@@ -43,11 +41,8 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
     holds = Holds(ledger, config.hold_s, count=count, on_store=outbox.notice_store)
     watch = RevocationWatch(auth, registry, now=time.monotonic, on_return=outbox.replay)
     metrics.watch_process(registry, watch, outbox)
-    signer = Signer(parse_keys(config.grant_keys.reveal()))
-    pseudonyms = Pseudonyms(config.pseudonym_key.reveal())
-    parts = Parts(
-        catalog.current, DIALECTS, signer, dialer, registry, watch, holds, outbox, pseudonyms
-    )
+    secrets = config.signer(), config.pseudonyms()
+    parts = Parts(catalog.current, DIALECTS, *secrets, dialer, registry, watch, holds, outbox)
     outbox.recover()
 
     def attach(server: grpc.aio.Server) -> None:

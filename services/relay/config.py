@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.config import ProcessConfig, SecretText, setting
+from runtime.grants import Signer, parse_keys
+from runtime.pseudonym import Pseudonyms
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +39,11 @@ class RelayConfig(ProcessConfig):
         help="folder that keeps settlements over a restart; empty = memory alone",
     )
     listen: str = setting("GATEBEYZ_RELAY_LISTEN", default="127.0.0.1:7404")
+
+    def signer(self) -> Signer:
+        """Verifies grants; ValueError where the keys are malformed."""
+        return Signer(parse_keys(self.grant_keys.reveal()))
+
+    def pseudonyms(self) -> Pseudonyms:
+        """Names accounts to providers."""
+        return Pseudonyms(self.pseudonym_key.reveal())

@@ -29,12 +29,12 @@ class Parts:
     catalog: Callable[[], Catalog]
     dialects: Mapping[str, Dialect]
     signer: Signer
+    pseudonyms: Pseudonyms
     dialer: Dialer
     registry: Registry
     watch: RevocationWatch
     holds: Holds
     outbox: Outbox
-    pseudonyms: Pseudonyms
     now: Callable[[], float] = time.time
 
     async def is_ready(self) -> bool:

@@ -138,8 +138,8 @@ async def running(
         watch = RevocationWatch(SimpleNamespace(), registry, now=lambda: 0.0)  # type: ignore[arg-type]
         signer = Signer({"k1": b"0" * 32})
         parts = Parts(
-            *(lambda: catalog, DIALECTS, signer, dialer, registry, watch, holds, outbox),
-            pseudonyms=Pseudonyms("a key of the tests"),
+            *(lambda: catalog, DIALECTS, signer, Pseudonyms("a key of the tests")),
+            *(dialer, registry, watch, holds, outbox),
             now=lambda: NOW,
         )
         server = grpc.aio.server(interceptors=(FaultInterceptor(),), options=SERVER_OPTIONS)

@@ -153,12 +153,12 @@ async def serving(catalog: Catalog, timeouts: Timeouts = TIMEOUTS) -> AsyncItera
         lambda: catalog,
         {"anthropic_messages": DIALECT},  # type: ignore[dict-item]
         signer,
+        Pseudonyms("a key of the tests"),
         dialer,
         registry,
         watch,
         Holds(SimpleNamespace()),  # type: ignore[arg-type]
         outbox,
-        Pseudonyms("a key of the tests"),
         now=lambda: NOW,
     )
     server = grpc.aio.server(interceptors=(FaultInterceptor(),), options=SERVER_OPTIONS)
