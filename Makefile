@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help run test bench check cluster k8s format messages protos lock clean
+.PHONY: help run test bench check cluster k8s format messages docs protos lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ messages: $(DEV_STAMP) ## Bring the catalogues of the pages up to date; translat
 	$(BIN)/pybabel -q update -D gatebeyz -d edge/web/locale -i .messages.pot --no-fuzzy-matching \
 		--ignore-obsolete --omit-header --no-wrap
 	@rm .messages.pot
+
+docs: $(DEV_STAMP) ## Write the pages of docs/ that are made from the code
+	@$(BIN)/python -m tests.documents
 
 protos: $(DEV_STAMP) ## Write the stubs anew from the protos
 	$(BIN)/python protos/generate.py

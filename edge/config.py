@@ -16,35 +16,97 @@ class Config(ProcessConfig):
     catalog: Path = setting("GATEBEYZ_CATALOG", help="the YAML of upstreams and models")
     pepper: SecretText = setting("GATEBEYZ_PEPPER", help="the secret that keys are digested with")
     service_token: SecretText = setting("GATEBEYZ_SERVICE_TOKEN", help="shared by our services")
-    listen: str = setting("GATEBEYZ_EDGE_LISTEN", default="127.0.0.1:8080")
-    credits_listen: str = setting("GATEBEYZ_CREDITS_LISTEN", default="")
-    auth: str = setting("GATEBEYZ_AUTH_TARGET", default="127.0.0.1:7401")
-    counter: str = setting("GATEBEYZ_COUNTER_TARGET", default="127.0.0.1:7402")
-    translator: str = setting("GATEBEYZ_TRANSLATOR_TARGET", default="127.0.0.1:7403")
-    relay: str = setting("GATEBEYZ_RELAY_TARGET", default="127.0.0.1:7404")
-    hosts: tuple[str, ...] = setting("GATEBEYZ_HOSTS", default=())
-    credits_hosts: tuple[str, ...] = setting("GATEBEYZ_CREDITS_HOSTS", default=())
-    max_body_bytes: int = setting("GATEBEYZ_MAX_BODY_BYTES", default=32 * 1024 * 1024)
+    listen: str = setting(
+        "GATEBEYZ_EDGE_LISTEN", default="127.0.0.1:8080", help="where the monthly API is served"
+    )
+    credits_listen: str = setting(
+        "GATEBEYZ_CREDITS_LISTEN",
+        default="",
+        help="where Claude Credits are served; empty = nowhere",
+    )
+    auth: str = setting(
+        "GATEBEYZ_AUTH_TARGET", default="127.0.0.1:7401", help="host:port of the auth service"
+    )
+    counter: str = setting(
+        "GATEBEYZ_COUNTER_TARGET", default="127.0.0.1:7402", help="host:port of the counter"
+    )
+    translator: str = setting(
+        "GATEBEYZ_TRANSLATOR_TARGET", default="127.0.0.1:7403", help="host:port of the translator"
+    )
+    relay: str = setting(
+        "GATEBEYZ_RELAY_TARGET", default="127.0.0.1:7404", help="host:port of the relay"
+    )
+    hosts: tuple[str, ...] = setting(
+        "GATEBEYZ_HOSTS",
+        default=(),
+        help="host names of the monthly API, comma separated; empty = any",
+    )
+    credits_hosts: tuple[str, ...] = setting(
+        "GATEBEYZ_CREDITS_HOSTS", default=(), help="host names of Claude Credits; empty = any"
+    )
+    max_body_bytes: int = setting(
+        "GATEBEYZ_MAX_BODY_BYTES",
+        default=32 * 1024 * 1024,
+        help="largest request body, as sent and decompressed",
+    )
     count_tokens_per_minute: int = setting(
         "GATEBEYZ_COUNT_TOKENS_PER_MINUTE",
         default=2_000,
         help="token counts an account may ask of this process; 0 = no limit",
     )
-    keepalive_s: float = setting("GATEBEYZ_KEEPALIVE_S", default=10.0)
-    commit_after_s: float = setting("GATEBEYZ_COMMIT_AFTER_S", default=10.0)
-    # Pages: where they listen, and the addresses that they and the invitations name.
-    panel_listen: str = setting("GATEBEYZ_PANEL_LISTEN", default="")
-    credits_panel_listen: str = setting("GATEBEYZ_CREDITS_PANEL_LISTEN", default="")
-    operator_listen: str = setting("GATEBEYZ_OPERATOR_LISTEN", default="")
-    brand: str = setting("GATEBEYZ_BRAND", default="GateBeyz")
-    contact: str = setting("GATEBEYZ_CONTACT", default="hello@gatebeyz.xyz")
-    api_url: str = setting("GATEBEYZ_API_URL", default="https://api.gatebeyz.xyz")
-    credits_url: str = setting("GATEBEYZ_CREDITS_URL", default="https://anthropic.gatebeyz.xyz")
-    panel_url: str = setting("GATEBEYZ_PANEL_URL", default="https://panel.gatebeyz.xyz")
-    credits_panel_url: str = setting(
-        "GATEBEYZ_CREDITS_PANEL_URL", default="https://credits.gatebeyz.xyz"
+    keepalive_s: float = setting(
+        "GATEBEYZ_KEEPALIVE_S", default=10.0, help="silence in a stream before a sign of life"
     )
-    operator_url: str = setting("GATEBEYZ_OPERATOR_URL", default="https://operator.gatebeyz.xyz")
+    commit_after_s: float = setting(
+        "GATEBEYZ_COMMIT_AFTER_S",
+        default=10.0,
+        help="silence before the first byte until the status goes out",
+    )
+    # Pages: where they listen, and the addresses that they and the invitations name.
+    panel_listen: str = setting(
+        "GATEBEYZ_PANEL_LISTEN",
+        default="",
+        help="where the panel and the documentation are served; empty = nowhere",
+    )
+    credits_panel_listen: str = setting(
+        "GATEBEYZ_CREDITS_PANEL_LISTEN",
+        default="",
+        help="where the pages of Claude Credits are served; empty = nowhere",
+    )
+    operator_listen: str = setting(
+        "GATEBEYZ_OPERATOR_LISTEN",
+        default="",
+        help="where the pages of operators are served; empty = nowhere",
+    )
+    brand: str = setting("GATEBEYZ_BRAND", default="GateBeyz", help="the name on every page")
+    contact: str = setting(
+        "GATEBEYZ_CONTACT", default="hello@gatebeyz.xyz", help="the address of the support"
+    )
+    api_url: str = setting(
+        "GATEBEYZ_API_URL",
+        default="https://api.gatebeyz.xyz",
+        help="the public base URL of the monthly API, as pages and messages name it",
+    )
+    credits_url: str = setting(
+        "GATEBEYZ_CREDITS_URL",
+        default="https://anthropic.gatebeyz.xyz",
+        help="the public base URL of Claude Credits",
+    )
+    panel_url: str = setting(
+        "GATEBEYZ_PANEL_URL",
+        default="https://panel.gatebeyz.xyz",
+        help="the public base URL of the panel",
+    )
+    credits_panel_url: str = setting(
+        "GATEBEYZ_CREDITS_PANEL_URL",
+        default="https://credits.gatebeyz.xyz",
+        help="the public base URL of the pages of Claude Credits",
+    )
+    operator_url: str = setting(
+        "GATEBEYZ_OPERATOR_URL",
+        default="https://operator.gatebeyz.xyz",
+        help="the public base URL of the pages of operators",
+    )
 
     @property
     def patience(self) -> Patience:

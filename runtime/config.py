@@ -70,7 +70,9 @@ def setting(name: str, *, default: Any = dataclasses.MISSING, help: str = "") ->
 class ProcessConfig:
     """What every process reads; each room's own settings come before these."""
 
-    log_level: str = setting("GATEBEYZ_LOG_LEVEL", default="INFO")
+    log_level: str = setting(
+        "GATEBEYZ_LOG_LEVEL", default="INFO", help="DEBUG, INFO, WARNING or ERROR"
+    )
     drain_s: float = setting(
         "GATEBEYZ_DRAIN_S", default=60.0, help="grace for running streams at shutdown"
     )

@@ -24,8 +24,14 @@ class AuthConfig(ProcessConfig):
         "GATEBEYZ_SERVICE_TOKEN", help="the token our own processes call each other with"
     )
     catalog: Path = setting("GATEBEYZ_CATALOG", help="the YAML of upstreams, models and plans")
-    listen: str = setting("GATEBEYZ_AUTH_LISTEN", default="127.0.0.1:7401")
-    redis_url: str = setting("REDIS_URL", default="redis://127.0.0.1:6379/0")
+    listen: str = setting(
+        "GATEBEYZ_AUTH_LISTEN", default="127.0.0.1:7401", help="host:port to listen on"
+    )
+    redis_url: str = setting(
+        "REDIS_URL",
+        default="redis://127.0.0.1:6379/0",
+        help="redis://, rediss:// or unix:// address of the store",
+    )
     store_replicas: int = setting(
         "GATEBEYZ_STORE_REPLICAS",
         default=0,

@@ -23,6 +23,12 @@ class Config(ProcessConfig):
         "GATEBEYZ_PSEUDONYM_KEY", help="names accounts to providers; never changed"
     )
     service_token: SecretText = setting("GATEBEYZ_SERVICE_TOKEN", help="shared by our services")
-    relay: str = setting("GATEBEYZ_RELAY_TARGET", default="127.0.0.1:7404")
-    counter: str = setting("GATEBEYZ_COUNTER_TARGET", default="127.0.0.1:7402")
-    listen: str = setting("GATEBEYZ_TRANSLATOR_LISTEN", default="127.0.0.1:7403")
+    relay: str = setting(
+        "GATEBEYZ_RELAY_TARGET", default="127.0.0.1:7404", help="host:port of the relay"
+    )
+    counter: str = setting(
+        "GATEBEYZ_COUNTER_TARGET", default="127.0.0.1:7402", help="host:port of the counter"
+    )
+    listen: str = setting(
+        "GATEBEYZ_TRANSLATOR_LISTEN", default="127.0.0.1:7403", help="host:port to listen on"
+    )

@@ -1,0 +1,11 @@
+"""The pages of docs/ that are made from the code: each by its path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tests.documents import configuration
+
+PAGES: Final[dict[Path, Callable[[], str]]] = {configuration.PATH: configuration.render}
