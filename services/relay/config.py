@@ -38,8 +38,9 @@ class RelayConfig(ProcessConfig):
         default="",
         help="folder that keeps settlements over a restart; empty = memory alone",
     )
-<<<<<<< HEAD
-    listen: str = setting("GATEBEYZ_RELAY_LISTEN", default="127.0.0.1:7404")
+    listen: str = setting(
+        "GATEBEYZ_RELAY_LISTEN", default="127.0.0.1:7404", help="host:port to listen on"
+    )
 
     def signer(self) -> Signer:
         """Verifies grants; ValueError where the keys are malformed."""
@@ -48,8 +49,3 @@ class RelayConfig(ProcessConfig):
     def pseudonyms(self) -> Pseudonyms:
         """Names accounts to providers."""
         return Pseudonyms(self.pseudonym_key.reveal())
-=======
-    listen: str = setting(
-        "GATEBEYZ_RELAY_LISTEN", default="127.0.0.1:7404", help="host:port to listen on"
-    )
->>>>>>> 65c50aa (Write the page of settings from the settings; each says what it means)
