@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import grpc.aio
 
@@ -13,6 +14,7 @@ from runtime.interceptors import ServiceTokenInterceptor
 from runtime.serving import Process, run, serve
 from services.counter import metrics
 from services.counter.config import Config
+from services.counter.family import load_calibration
 from services.counter.pool import WORKER, Pool, available_cores
 from services.counter.service import CounterService
 
@@ -57,4 +59,8 @@ async def main(config: Config) -> None:
 if __name__ == "__main__":
     settings = main_config(Config)
     logs.configure("counter", settings.log_level)
+    try:
+        load_calibration(settings.calibration)
+    except (OSError, ValueError) as error:
+        sys.exit(f"configuration: GATEBEYZ_COUNTER_CALIBRATION: {error}")
     run(lambda: main(settings))

@@ -37,6 +37,10 @@ _ROLES = {
 }
 
 
+MAX_PARTS = 200_000
+"""Turns, blocks and tools of one body: more than any provider takes, and counted in a second."""
+
+
 class BodyFault(ValueError):
     """The body is not a request of its dialect; the text names what is wrong with it."""
 
@@ -130,7 +134,29 @@ def read_body(body: bytes, dialect: str) -> Prompt:
     reader = READERS.get(dialect)
     if reader is None:
         raise BodyFault("the dialect is not one of " + ", ".join(READERS))
+    if _count_parts(value) > MAX_PARTS:
+        raise BodyFault(f"the body has more than {MAX_PARTS} parts")
     return reader(value)
+
+
+def _count_parts(body: dict[str, Any]) -> int:
+    """How many things a reader would walk: the elements of every list it knows of."""
+    parts = 0
+    for key in ("messages", "input", "tools", "functions", "system"):
+        entries = body.get(key)
+        if isinstance(entries, list):
+            parts += len(entries)
+            parts += sum(_inner_parts(entry) for entry in entries)
+    return parts
+
+
+def _inner_parts(entry: Any) -> int:
+    if not isinstance(entry, dict):
+        return 0
+    lists = [value for value in entry.values() if isinstance(value, list)]
+    return sum(map(len, lists)) + sum(
+        _inner_parts(part) for value in lists for part in value if isinstance(part, dict)
+    )
 
 
 def _parse_json(body: bytes) -> Any:

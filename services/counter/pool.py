@@ -16,6 +16,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
+from contextlib import aclosing
 from enum import Enum, auto
 from typing import Final, TypeVar
 
@@ -25,6 +26,7 @@ from services.counter.job import (
     Counted,
     Failed,
     Finished,
+    Item,
     Job,
     Report,
     encode_frame,
@@ -215,24 +217,45 @@ class Pool:
         return round(min(_RETRY_MAX_S, max(_RETRY_MIN_S, wait_s)), 1)
 
     async def count(self, job: Job) -> AsyncGenerator[Report, None]:
-        """Reports on every item of ``job``; each ends in one Counted or Failed, come what may."""
+        """Reports on every item of ``job``; each ends in one Counted or Failed, come what may.
+
+        Items that lost their worker are counted again, each by itself: whichever was to blame is
+        lost a second time, and the others never learn of it.
+        """
+        lost: list[Item] = []
+        async with aclosing(self._attempt(job, lost)) as reports:
+            async for report in reports:
+                yield report
+        for item in lost:
+            lost_again: list[Item] = []
+            async with aclosing(self._attempt(Job([item]), lost_again)) as reports:
+                async for report in reports:
+                    yield report
+            if lost_again:
+                yield Failed(item.index, Reason.INTERNAL, "The tokenizer failed on this item.")
+
+    async def _attempt(self, job: Job, lost: list[Item]) -> AsyncGenerator[Report, None]:
+        """Reports of one worker; ``lost`` takes the items it ended on or never came to."""
         worker = await self._pick_worker()
         outcome = _Outcome.ABANDONED
-        waiting = {item.index for item in job.items}
+        waiting = {item.index: item for item in job.items}
         stopwatch = _Stopwatch(self._limit_s(job))
         try:
             await stopwatch.wait(worker.send(job))
             while not isinstance(report := await stopwatch.next_report(worker), Finished):
                 if isinstance(report, Counted | Failed):
-                    waiting.discard(report.index)
+                    del waiting[report.index]
                 yield report
             outcome = _Outcome.SPENT if report.is_spent else _Outcome.USABLE
             self._learn(job, stopwatch.waited_s)
         except (TimeoutError, WorkerLost) as error:
             outcome = _Outcome.SPENT
             get_logger().error("counting process lost", why=type(error).__name__)
-            for index in sorted(waiting):
-                yield _lost_item(index, is_late=isinstance(error, TimeoutError))
+            if isinstance(error, TimeoutError):
+                late = next(iter(waiting))  # items are counted in order
+                del waiting[late]
+                yield Failed(late, Reason.TOO_LARGE, "The item took too long to count.")
+            lost += waiting.values()
         finally:
             self._return(worker, outcome)
 
@@ -317,12 +340,6 @@ class _Stopwatch:
         """Raises TimeoutError, WorkerLost."""
         report = worker.take()
         return await self.wait(worker.read()) if report is None else report
-
-
-def _lost_item(index: int, *, is_late: bool) -> Failed:
-    if is_late:
-        return Failed(index, Reason.TOO_LARGE, "The item took too long to count.")
-    return Failed(index, Reason.INTERNAL, "The tokenizer failed on this item.")
 
 
 def available_cores() -> int:

@@ -23,7 +23,7 @@ from services.counter.job import Counted, Item
 from services.counter.meter import Meter
 from services.counter.vocabulary import load_vocabulary
 from services.counter.worker import count_item
-from tests.bench.counter_process import (
+from tests.counter_process import (
     BARE_COUNT,
     MODEL,
     ROOT,

@@ -184,6 +184,20 @@ def test_what_is_no_request_is_a_fault(body: bytes) -> None:
         read_body(body, "openai_chat")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"messages":[' + b"{}," * 200_000 + b"{}]}",
+        b'{"messages":[{"content":[' + b"{}," * 200_000 + b"{}]}]}",
+        b'{"messages":[{"content":[{"content":[' + b"1," * 200_000 + b"{}]}]}]}",
+        b'{"tools":[' + b"{}," * 200_000 + b"{}]}",
+    ],
+)
+def test_a_body_of_too_many_parts_is_a_fault(body: bytes) -> None:
+    with pytest.raises(BodyFault, match="more than 200000 parts"):
+        read_body(body, "anthropic_messages")
+
+
 def test_an_unknown_dialect_is_a_fault() -> None:
     with pytest.raises(BodyFault, match="openai_chat"):
         read_body(b"{}", "gopher")

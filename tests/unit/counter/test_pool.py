@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import AsyncIterator
 
@@ -70,22 +72,29 @@ async def test_real_processes_count_and_report_progress() -> None:
     assert 0 < progress[0].done_bytes < progress[0].total_bytes == len(long)
 
 
-async def test_a_crash_fails_the_unanswered_items_and_nothing_else(fake: Pool) -> None:
-    first, second, third = await reports(fake, b"a", b"crash", b"b")
-    assert isinstance(first, Counted)
-    assert isinstance(second, Failed)
-    assert isinstance(third, Failed)
-    assert second.reason == "INTERNAL"
+async def test_a_crash_fails_the_item_that_crashes_and_nothing_else(fake: Pool) -> None:
+    answers = await reports(fake, b"a", b"crash", b"b", b"crash", b"c")
+    assert sorted(report.index for report in answers) == [0, 1, 2, 3, 4]
+    failed = {report.index: report.reason for report in answers if isinstance(report, Failed)}
+    assert failed == {1: "INTERNAL", 3: "INTERNAL"}
     (next_one,) = await reports(fake, b"a")
-    assert process_of(next_one) != process_of(first)
+    assert process_of(next_one) != process_of(answers[0])
 
 
-async def test_a_count_that_takes_too_long_is_ended(fake: Pool) -> None:
-    (failed,) = await reports(fake, b"hang")
-    assert isinstance(failed, Failed)
-    assert failed.reason == "TOO_LARGE"
-    (next_one,) = await reports(fake, b"a")
-    assert isinstance(next_one, Counted)
+async def test_a_count_that_takes_too_long_is_ended_and_those_after_it_are_counted(
+    fake: Pool,
+) -> None:
+    answers = await reports(fake, b"a", b"hang", b"b")
+    failed = {report.index: report.reason for report in answers if isinstance(report, Failed)}
+    assert failed == {1: "TOO_LARGE"}
+    assert {report.index for report in answers if isinstance(report, Counted)} == {0, 2}
+
+
+async def test_a_process_that_died_with_nothing_to_do_costs_no_item(fake: Pool) -> None:
+    (before,) = await reports(fake, b"a")
+    os.kill(process_of(before), signal.SIGKILL)
+    (after,) = await reports(fake, b"a")
+    assert process_of(after) != process_of(before)
 
 
 async def test_a_spent_process_is_replaced(fake: Pool) -> None:

@@ -1,4 +1,4 @@
-"""A real counter process for measuring, and documents to count."""
+"""A real counter process to call and to measure, and documents to count."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from runtime.channels import open_channel
 from runtime.config import SecretText
 from tests.ports import free_port
 
-ROOT: Final = Path(__file__).resolve().parents[2]
-TOKEN: Final = "a-token-of-the-benchmark-alone"
+ROOT: Final = Path(__file__).resolve().parents[1]
+TOKEN: Final = "a-token-of-the-tests-alone"
 MODEL: Final = "gpt-4o"
 START_LIMIT_S: Final = 60.0
 BARE_COUNT: Final = """
 import os, sys
 os.sched_setaffinity(0, {int(sys.argv[1])})
 from splintr import Tokenizer
-from tests.bench.counter_process import documents
+from tests.counter_process import documents
 encode = Tokenizer.from_pretrained("o200k_base").encode_ordinary
 texts = documents(100_000, 40)
 for _ in range(5):
@@ -52,9 +52,9 @@ def documents(size: int, number: int) -> list[str]:
 
 
 class CounterProcess:
-    """``python -m services.counter`` with ``workers``; ``cpu_s`` is its own and its workers'."""
+    """``python -m services.counter`` with ``workers``; ``settings`` are environment variables."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int = 1, **settings: str) -> None:
         port = free_port()
         self.target = f"127.0.0.1:{port}"
         environ = {
@@ -64,6 +64,7 @@ class CounterProcess:
             "GATEBEYZ_COUNTER_LISTEN": self.target,
             "GATEBEYZ_COUNTER_WORKERS": str(workers),
             "GATEBEYZ_DRAIN_S": "5",
+            **settings,
         }
         command = [sys.executable, "-m", "services.counter"]
         self._process = subprocess.Popen(
@@ -72,25 +73,33 @@ class CounterProcess:
 
     def cpu_s(self) -> float:
         """CPU seconds so far."""
-        return _cpu_s([self._service(), *self._service().children()])
+        return _cpu_s([self._service(), *self.workers()])
 
     def workers_cpu_s(self) -> float:
         """The part of it that the counting processes took."""
-        return _cpu_s(self._service().children())
+        return _cpu_s(self.workers())
 
     def rss_mb(self) -> float:
         """Resident memory of the process and its workers."""
-        processes = [self._service(), *self._service().children()]
+        processes = [self._service(), *self.workers()]
         return sum(process.memory_info().rss for process in processes) / 1e6
 
     def pin(self, core: int) -> None:
         """Leave it one core, as a replica in a cluster has."""
-        for process in (self._service(), *self._service().children()):
+        for process in (self._service(), *self.workers()):
             for thread in process.threads():
                 os.sched_setaffinity(thread.id, {core})
 
     def _service(self) -> psutil.Process:
         return psutil.Process(self._process.pid)
+
+    def workers(self) -> list[psutil.Process]:
+        """Its counting processes."""
+        return self._service().children()
+
+    def wait(self, limit_s: float) -> int:
+        """Its exit code, once it ended by itself."""
+        return self._process.wait(limit_s)
 
     def stop(self) -> None:
         self._process.terminate()
