@@ -24,7 +24,7 @@ OPEN_SERVICES: Final = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 _UNEXPECTED: Final = "The gateway failed to answer. The failure was recorded."
 
 
-def _wrap(handler: Any, guard: Callable[[Any], Any], is_stream: bool) -> Any:
+def wrap_handler(handler: Any, guard: Callable[[Any], Any], is_stream: bool) -> Any:
     """The same handler with its behaviour replaced (all our RPCs take one request)."""
     build = (
         grpc.unary_stream_rpc_method_handler if is_stream else grpc.unary_unary_rpc_method_handler
@@ -47,8 +47,8 @@ class FaultInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if handler is None or method.startswith(OPEN_SERVICES) or handler.request_streaming:
             return handler
         if handler.response_streaming:
-            return _wrap(handler, lambda inner: _guard_stream(method, inner), is_stream=True)
-        return _wrap(handler, lambda inner: _guard_unary(method, inner), is_stream=False)
+            return wrap_handler(handler, lambda inner: _guard_stream(method, inner), is_stream=True)
+        return wrap_handler(handler, lambda inner: _guard_unary(method, inner), is_stream=False)
 
 
 def _guard_unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
@@ -145,7 +145,7 @@ class ServiceTokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if handler is None:
             return None
         refuse = _refuse_stream if handler.response_streaming else _refuse_unary
-        return _wrap(handler, lambda _inner: refuse, is_stream=handler.response_streaming)
+        return wrap_handler(handler, lambda _inner: refuse, is_stream=handler.response_streaming)
 
 
 _REFUSAL: Final = ServiceFault(Reason.SERVICE_TOKEN_INVALID, "The service token is not valid.")

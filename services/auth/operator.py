@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import re
+import secrets
 import sys
 from typing import Final
 
@@ -46,6 +47,12 @@ class OperatorGate:
         self._expected = {
             name: b"Bearer " + token for name, token in parse_operators(tokens).items()
         }
+
+    def vouch(self, name: str) -> str:
+        """A new credential under a name, for callers whom this process identifies otherwise."""
+        token = secrets.token_urlsafe(32)
+        self._expected[name] = b"Bearer " + token.encode()
+        return f"Bearer {token}"
 
     def check(self, context: grpc.aio.ServicerContext) -> Operator:
         """Who calls; ServiceFault NOT_AN_OPERATOR for nobody we know."""
