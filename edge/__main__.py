@@ -58,7 +58,7 @@ async def main(config: Config, catalog: CatalogFile) -> None:
         )
         app = create_app(admittance, stubs, drain, config.patience, hosts, readiness.is_ready)
         listeners.append(listener(app, listen, config.drain_s))
-    for pages, listen in site_apps(config, catalog.current):
+    for pages, listen in site_apps(config, catalog.current, auth):
         listeners.append(listener(pages, listen, config.drain_s))
     following = asyncio.create_task(catalog.follow())
     try:

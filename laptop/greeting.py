@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from laptop.profile import Profile
@@ -14,8 +14,9 @@ _ANTHROPIC: Final = '-H "x-api-key: $GATEBEYZ_KEY" -H "anthropic-version: 2023-0
 _BEARER: Final = '-H "authorization: Bearer $GATEBEYZ_KEY"'
 
 
-def render_greeting(profile: Profile, key: str, elapsed_s: float) -> str:
-    """The whole text; the two exports stand on lines of their own."""
+def render_greeting(profile: Profile, key: str, links: Mapping[str, str], elapsed_s: float) -> str:
+    """The whole text; the two exports stand on lines of their own. ``links``: site → path."""
+    sites = profile.site_urls
     lines = [
         "",
         f"GateBeyz is ready ({elapsed_s:.1f} s) with {profile.catalog.source}.",
@@ -27,11 +28,14 @@ def render_greeting(profile: Profile, key: str, elapsed_s: float) -> str:
     for title, command in examples():
         lines += [f"# {title}", command, ""]
     lines += [
-        f"Documentation   {profile.site_urls['PANEL']}/docs",
-        f"Claude Credits  {profile.credits_url}, {profile.site_urls['CREDITS_PANEL']}/docs",
+        f"Documentation   {sites['PANEL']}/docs",
+        f"Panel           {sites['PANEL']}{links['PANEL']}",
+        f"Operator        {sites['OPERATOR']}{links['OPERATOR']}",
+        f"Claude Credits  {profile.credits_url}",
+        f"  its panel     {sites['CREDITS_PANEL']}{links['CREDITS_PANEL']}",
         f"Logs            {profile.data_dir / 'logs'}",
         "",
-        "Ctrl-C stops everything.",
+        "The three links work once and within the hour. Ctrl-C stops everything.",
     ]
     return "\n".join(lines)
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from laptop.embedded_store import EmbeddedStore, StoreInUse
 from laptop.greeting import render_greeting
-from laptop.onboarding import issue_key
+from laptop.onboarding import issue_key, issue_links
 from laptop.operator_client import open_operator
 from laptop.profile import (
     DATA_DIR,
@@ -104,14 +104,16 @@ class Installation:
         upstream = [profile.demo] if profile.demo else []
         commands = [*upstream, *profile.services, profile.edge]
         await self._supervisor.start(commands, START_TIMEOUT_S)
-        key = await self._issue_key()
+        key, links = await self._welcome()
         self._write_running()
-        _say(render_greeting(profile, key, time.monotonic() - started_at))
+        _say(render_greeting(profile, key, links, time.monotonic() - started_at))
 
-    async def _issue_key(self) -> str:
+    async def _welcome(self) -> tuple[str, dict[str, str]]:
+        """A key, and a one-time link into each site."""
         token = read_secret(self._environ, self._profile.secret_files, OPERATOR_TOKEN)
         async with open_operator(self._profile.targets["auth"], SecretText(token)) as client:
-            return await issue_key(client, self._profile.plan)
+            plan = self._profile.plan
+            return await issue_key(client, plan), await issue_links(client, plan)
 
     def _write_running(self) -> None:
         """Tells the command line where this installation listens."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 import grpc.aio
 
 from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
+from gatebeyz.identity.v1 import identity_pb2_grpc
 from gatebeyz.ledger.v1 import ledger_pb2_grpc
 from runtime.channels import open_channel
 from runtime.config import SecretText
@@ -28,6 +29,7 @@ class OperatorClient:
     token: SecretText
     audit: Any = None
     credit: Any = None
+    members: Any = None
 
     async def call(self, method: Callable[..., Awaitable[Any]], request: Any) -> Any:
         """One RPC with the operator's credential."""
@@ -81,4 +83,5 @@ async def open_operator(target: str, token: SecretText) -> AsyncIterator[Operato
             token,
             auth_pb2_grpc.AuditServiceStub(channel),
             ledger_pb2_grpc.CreditServiceStub(channel),
+            identity_pb2_grpc.MemberServiceStub(channel),
         )

@@ -46,6 +46,14 @@ class Formats:
         """A day with its year."""
         return dates.format_date(moment, "d MMM y", locale=self.locale)
 
+    def short_day(self, moment: date) -> str:
+        """A day for an axis."""
+        return dates.format_date(moment, "d MMM", locale=self.locale)
+
+    def seconds(self, milliseconds: int) -> str:
+        """Milliseconds as seconds to the hundredth."""
+        return numbers.format_decimal(milliseconds / 1000, format="#,##0.00", locale=self.locale)
+
     def moment(self, moment: datetime) -> str:
         """A day and a time to the minute, in UTC."""
         when = dates.format_datetime(

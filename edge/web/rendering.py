@@ -13,7 +13,7 @@ from edge.web.language import LANGUAGES, load_translations
 from edge.web.static import StaticFiles
 from edge.web.view import View, other_languages
 
-ROOMS: Final = ("web", "site")
+ROOMS: Final = ("web", "site", "panel", "console")
 
 
 class Renderer:

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import grpc.aio
@@ -70,7 +71,8 @@ async def serving(url: str) -> AsyncIterator[Room]:
     members = MemberRoom(store, gate, SecretText(SERVICE), passwords, clock)
     server = grpc.aio.server(interceptors=[FaultInterceptor(), *members.interceptors])
     add_management(server, store, gate, SecretText("pepper-of-the-tests"), Catalog)
-    LedgerRoom(store, Catalog, gate).attach(server)
+    ledger = SimpleNamespace(store_replicas=0, hold_s=30.0)
+    LedgerRoom(store, Catalog, gate, ledger).attach(server)
     members.attach(server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -34,6 +35,13 @@ class Stack:
         running = self.folder / ".gatebeyz" / "running.json"
         sites: dict[str, str] = json.loads(running.read_text(encoding="utf-8"))["sites"]
         return sites[name]
+
+    def link(self, name: str) -> str:
+        """The one-time link into a site that this start printed."""
+        address = self.site(name) + "/link/"
+        found = re.search(re.escape(address) + r"\S+", "".join(self.output))
+        assert found is not None
+        return found.group(0)
 
     def stop(self) -> None:
         """Ctrl-C, and everything is gone."""
@@ -89,5 +97,5 @@ def _read(stack: Stack, ready: threading.Event) -> None:
             stack.url = line.partition("=")[2].strip().strip("'\"")
         if line.startswith("export GATEBEYZ_KEY="):
             stack.key = line.partition("=")[2].strip().strip("'\"")
-        if stack.url and stack.key:
+        if line.rstrip().endswith("Ctrl-C stops everything."):
             ready.set()

@@ -69,4 +69,13 @@ try {
   if (kept) choose(kept);
 } catch { /* private mode */ }
 
-for (const dialog of document.querySelectorAll("dialog[data-open]")) dialog.showModal();
+// A new key is seen once: not in a page kept for the way back, and not made again by a reload.
+const secret = document.querySelector("[data-secret]");
+if (secret) {
+  history.replaceState(null, "", secret.dataset.secret);
+  secret.addEventListener("focus", () => secret.select());
+  addEventListener("pagehide", () => {
+    secret.value = "";
+    secret.removeAttribute("value");
+  });
+}

@@ -13,6 +13,9 @@ from runtime.faults import CODES, Reason, ServiceFault
 INNER = {
     Reason.NOT_AN_OPERATOR,
     Reason.SERVICE_TOKEN_INVALID,
+    Reason.SIGN_IN_REFUSED,
+    Reason.SESSION_ENDED,
+    Reason.CONFIRMATION_NEEDED,
     Reason.CONFLICT,
     Reason.INTERNAL,
 }

@@ -7,15 +7,17 @@ import shlex
 from pathlib import Path
 
 from laptop.greeting import examples, render_greeting
-from laptop.profile import make_profile
+from laptop.profile import SITES, make_profile
 from tests.ports import free_port
+
+LINKS = {site: f"/link/{site.lower()}" for site in SITES}
 
 
 def test_exports_stand_on_lines_of_their_own(tmp_path: Path) -> None:
     port = free_port()
     profile = make_profile({"GATEBEYZ_PORT": str(port)}, tmp_path, "unix:///s")
 
-    lines = render_greeting(profile, "sk-gb-pl-x", 2.0).split("\n")
+    lines = render_greeting(profile, "sk-gb-pl-x", LINKS, 2.0).split("\n")
 
     assert f"export GATEBEYZ_URL=http://127.0.0.1:{port}" in lines
     assert "export GATEBEYZ_KEY=sk-gb-pl-x" in lines

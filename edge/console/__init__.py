@@ -1,0 +1,1 @@
+"""The operator's pages: accounts, plans, review, model access, upstreams, credits, audit."""

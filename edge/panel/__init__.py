@@ -1,0 +1,1 @@
+"""The panels of both products: who is signed in, keys, usage, requests, credits, set-up."""
