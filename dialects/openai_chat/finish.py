@@ -28,7 +28,7 @@ _READ: Final = {
 _WRITTEN: Final = {
     FinishReason.STOP: "stop",
     FinishReason.STOP_SEQUENCE: "stop",
-    FinishReason.PAUSE: "stop",
+    FinishReason.PAUSE: "length",  # it is not whole, and Chat has no word to go on by
     FinishReason.REFUSAL: "stop",
     FinishReason.LENGTH: "length",
     FinishReason.CONTEXT_WINDOW: "length",

@@ -40,6 +40,7 @@ from dialects.usage import Usage
 _INCOMPLETE: Final = {
     FinishReason.LENGTH: "max_output_tokens",
     FinishReason.CONTEXT_WINDOW: "max_output_tokens",
+    FinishReason.PAUSE: "max_output_tokens",  # it is not whole, and there is no word to go on by
     FinishReason.CONTENT_FILTER: "content_filter",
 }
 _REFUSED: Final = "The model refused to answer."

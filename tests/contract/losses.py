@@ -26,13 +26,13 @@ FINISHES: Final[dict[str, dict[FinishReason, FinishReason]]] = {
     "openai_chat": {
         FinishReason.STOP_SEQUENCE: FinishReason.STOP,
         FinishReason.CONTEXT_WINDOW: FinishReason.LENGTH,
-        FinishReason.PAUSE: FinishReason.STOP,
+        FinishReason.PAUSE: FinishReason.LENGTH,
         FinishReason.REFUSAL: FinishReason.CONTENT_FILTER,  # where text came before it
     },
     "openai_responses": {
         FinishReason.STOP_SEQUENCE: FinishReason.STOP,
         FinishReason.CONTEXT_WINDOW: FinishReason.LENGTH,
-        FinishReason.PAUSE: FinishReason.STOP,
+        FinishReason.PAUSE: FinishReason.LENGTH,
         FinishReason.REFUSAL: FinishReason.CONTENT_FILTER,  # where text came before it
     },
 }

@@ -7,19 +7,16 @@ loses by nature is named in ``losses.py``, and nothing else.
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import cache
 
 import pytest
 
-from dialects.bridge import StreamBridge, carry_answer, fold
-from dialects.dialect import AnswerContext, Dialect, ToolAlias
-from dialects.envelope import TEXT_CARRIER, Sealer, is_envelope
+from dialects.bridge import carry_answer, fold
+from dialects.envelope import TEXT_CARRIER, is_envelope
 from dialects.events import (
     Annotation,
     BlockDelta,
@@ -31,15 +28,20 @@ from dialects.events import (
     Failure,
     Finish,
     FinishReason,
-    Grammar,
-    NeedData,
     Start,
-    State,
-    UsageReport,
 )
 from dialects.json_text import RAW_KEY, parse_arguments, render_text
-from dialects.registry import DIALECTS, dialect_of
-from dialects.usage import Usage
+from dialects.registry import dialect_of
+from tests.contract.carrying import (
+    CELLS,
+    SEALER,
+    TOOLS,
+    Answer,
+    answer_of,
+    bridge,
+    context_of,
+    read,
+)
 from tests.contract.losses import FINISHES, LOSSES, Loss
 from tests.recordings import Case, load_cases
 
@@ -48,78 +50,6 @@ RECORDED = {
     "openai.chat": "openai_chat",
     "openai.responses": "openai_responses",
 }
-TOOLS = (BlockKind.TOOL, BlockKind.CUSTOM_TOOL)
-CELLS = [(x, y) for x in DIALECTS for y in DIALECTS]
-SEALER = Sealer(keys={"k1": b"k" * 32}, current="k1", family="test", account="a")
-
-
-def context_of(customs: Iterable[str] = ()) -> AnswerContext:
-    """``customs`` are free-form tools that travelled as functions, as the encoder would note."""
-    numbers = itertools.count()
-    return AnswerContext(
-        model="client-model",
-        request_id="req_test",
-        now=1_700_000_000,
-        new_id=lambda: f"{next(numbers):024}",
-        include_usage=True,
-        include_encrypted=True,
-        seal=SEALER.seal,
-        tools={name: ToolAlias(name, is_custom=True) for name in customs},
-    )
-
-
-@dataclass(slots=True)
-class Answer:
-    """What a stream says, without how its dialect orders it."""
-
-    text: str = ""
-    reasoning: str = ""
-    calls: list[list[str]] = field(default_factory=list)
-    finish: FinishReason | None = None
-    usage: Usage = field(default_factory=Usage)
-    is_failed: bool = False
-
-
-def answer_of(events: list[Event]) -> Answer:
-    answer, kind = Answer(), BlockKind.TEXT
-    for event in events:
-        match event:
-            case Start() | UsageReport():
-                answer.usage = answer.usage.merge(event.usage)
-            case BlockOpen():
-                kind = event.kind
-                if kind in TOOLS:
-                    answer.calls.append([event.id or "", event.name or "", ""])
-            case BlockDelta() if kind in TOOLS:
-                answer.calls[-1][2] += event.text
-            case BlockDelta() if kind is BlockKind.REASONING:
-                answer.reasoning += event.text
-            case BlockDelta():
-                answer.text += event.text
-            case Finish():
-                answer.finish = event.reason
-            case Failure():
-                answer.is_failed = True
-    return answer
-
-
-def read(dialect: Dialect, data: bytes) -> list[Event]:
-    reader = dialect.reader()
-    grammar = Grammar()
-    events: list[Event] = []
-    for act in (lambda: reader.receive_data(data), reader.close):
-        act()
-        while not isinstance(event := reader.next_event(), NeedData):
-            grammar.check_next(event)
-            events.append(event)
-    assert grammar.state is State.DONE
-    return events
-
-
-def bridge(source: Dialect, target: Dialect, data: bytes, customs: Iterable[str] = ()) -> bytes:
-    carried, size = StreamBridge(source.reader(), target.writer(context_of(customs))), 4_096
-    out = [carried.receive_data(data[place : place + size]) for place in range(0, len(data), size)]
-    return b"".join(out) + carried.close()
 
 
 def customs_of(events: list[Event]) -> list[str]:

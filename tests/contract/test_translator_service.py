@@ -103,10 +103,13 @@ async def test_a_stream_of_every_cell_ends_whole_and_in_the_clients_grammar(
     assert sum(message.HasField("head") for message in messages) == 1
 
 
+@pytest.mark.edge(75)
 @pytest.mark.parametrize(("client", "up"), CELLS)
 async def test_a_client_that_does_not_stream_gets_one_whole_answer(client: str, up: str) -> None:
     async with translating((up, stream(upstream_stream(up, "Hel", "lo")))) as bench:
         (message,) = await bench.ask(client, stream=False)
+        asked = json.loads(bench.upstreams[0].seen[0].body)
+    assert asked["stream"] is True  # however long it thinks, nothing on the way falls idle
     assert message.head.headers["content-type"] == "application/json"
     assert answer_text(client, message.chunk) == "Hello"
     assert DIALECTS[client].usage_of(json.loads(message.chunk)).total_input == 42
@@ -184,6 +187,9 @@ async def test_a_stop_sequence_the_upstream_lacks_cuts_the_answer_and_the_upstre
     assert (outcome.usage.output_tokens, outcome.usage.estimated) == (3, True)
 
 
+@pytest.mark.edge(68)
+@pytest.mark.edge(69)
+@pytest.mark.reported(11)
 @pytest.mark.parametrize(("client", "up"), CELLS)
 @pytest.mark.parametrize("is_stream", [True, False])
 async def test_an_error_before_the_first_byte_keeps_its_status(
@@ -222,6 +228,7 @@ async def test_an_error_inside_the_stream_ends_it_in_the_clients_dialect(
     assert messages[-1].outcome.end == inference_pb2.END_UPSTREAM_ERROR
 
 
+@pytest.mark.edge(69)
 @pytest.mark.parametrize("up", [*DIALECTS])
 async def test_an_html_page_is_an_upstream_error(up: str) -> None:
     client = next(name for name in DIALECTS if name != up)
@@ -264,6 +271,7 @@ async def test_a_wait_the_upstream_speaks_of_reaches_the_client_as_a_header() ->
     assert message.head.headers["retry-after"] == "2"
 
 
+@pytest.mark.edge(70)
 @pytest.mark.parametrize("up", [*DIALECTS])
 async def test_a_refused_credential_tells_nothing_and_asks_for_no_retry(up: str) -> None:
     client = next(name for name in DIALECTS if name != up)
