@@ -43,6 +43,8 @@ DIALECT_VALUES: Final = {
 }
 # For the guess of the input that stands until the outcome tells.
 BYTES_PER_TOKEN: Final = 4
+# An error is short; a longer body is not looked into.
+ERROR_BYTES: Final = 64 * 1024
 _TRUNCATED: Final = Fault(
     FaultClass.UPSTREAM_ERROR, "The model's answer broke off. Nothing more will come."
 )
@@ -204,6 +206,8 @@ class InferenceSurface:
             return self._error_body(first.head.status, body, request.request_id)
         if request.outcome is None or request.outcome.end == inference_pb2.END_TRUNCATED:
             raise ServiceFault(Reason.UPSTREAM_ERROR, "The model's answer broke off.")
+        if len(body) < ERROR_BYTES and b'"error"' in body and is_error(body):
+            raise RemoteDialectError(self.dialect.parse_fault(200, body))
         return body
 
     async def _stream(
@@ -240,6 +244,15 @@ class InferenceSurface:
                     return body
         fault = self.dialect.parse_fault(status, body)
         return orjson.dumps(self.dialect.render_fault(fault, request_id)[1])
+
+
+def is_error(body: bytes) -> bool:
+    """Whether a body is the error that some servers answer with under 200."""
+    with contextlib.suppress(orjson.JSONDecodeError):
+        parsed = orjson.loads(body)
+        if isinstance(parsed, dict) and isinstance(parsed.get("error"), (dict, str)):
+            return not parsed.keys() & {"choices", "content", "output"}
+    return False
 
 
 @contextlib.asynccontextmanager

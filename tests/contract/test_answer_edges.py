@@ -10,7 +10,7 @@ import pytest
 from dialects.bridge import carry_answer, fold
 from dialects.events import FinishReason
 from dialects.registry import DIALECTS
-from tests.contract.carrying import (
+from tests.contract.journeys import (
     CELLS,
     answer_of,
     carry,

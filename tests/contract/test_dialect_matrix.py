@@ -32,7 +32,7 @@ from dialects.events import (
 )
 from dialects.json_text import RAW_KEY, parse_arguments, render_text
 from dialects.registry import dialect_of
-from tests.contract.carrying import (
+from tests.contract.journeys import (
     CELLS,
     SEALER,
     TOOLS,

@@ -19,7 +19,7 @@ from dialects.events import (
 )
 from dialects.registry import DIALECTS
 from dialects.usage import Usage
-from tests.contract.carrying import (
+from tests.contract.journeys import (
     CELLS,
     answer_of,
     call,

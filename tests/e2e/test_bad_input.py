@@ -110,6 +110,8 @@ def test_every_bad_key_reads_the_same(
     assert message == "The API key is not valid. Check it, or reset it in the panel."
 
 
+@pytest.mark.edge(1)
+@pytest.mark.edge(2)
 @pytest.mark.parametrize("path", SURFACES)
 def test_key_in_either_header_with_a_query(client: httpx.Client, stack: Stack, path: str) -> None:
     by_bearer = client.post(f"{path}?beta=true", json=GOOD[path])
@@ -150,6 +152,7 @@ def test_too_large(client: httpx.Client, path: str) -> None:
     )
 
 
+@pytest.mark.edge(80)
 @pytest.mark.parametrize("path", SURFACES)
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
 def test_compressed_bodies(client: httpx.Client, path: str, encoding: str) -> None:
@@ -215,3 +218,14 @@ def test_references_to_stored_state_are_refused(
     body = {"model": model, "input": "hi", **field}
 
     check_envelope("/v1/responses", client.post("/v1/responses", json=body), 400)
+
+
+@pytest.mark.edge(79)
+@pytest.mark.parametrize("path", SURFACES)
+def test_nothing_is_redirected(client: httpx.Client, path: str) -> None:
+    slashed = client.post(f"{path}/", json=GOOD[path])
+    asked = [client.request(method, path) for method in ("HEAD", "OPTIONS")]
+
+    assert slashed.status_code == 404  # a redirect would lose an SDK's body or its key
+    assert "location" not in slashed.headers
+    assert all(answer.status_code in (405, 204) for answer in asked)

@@ -170,6 +170,7 @@ def test_responses_stream(gpt: openai.OpenAI, model: str) -> None:
     assert "Hello there!" in final.output_text
 
 
+@pytest.mark.edge(78)
 def test_models_in_both_shapes(claude: anthropic.Anthropic, gpt: openai.OpenAI) -> None:
     anthropic_ids = [model.id for model in claude.models.list(limit=100)]
     openai_ids = [model.id for model in gpt.models.list()]

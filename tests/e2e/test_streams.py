@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from aiohttp import web
 
 from tests.doubles.upstream import Move, ScriptedUpstream, broken, hangup, silence, stream, whole
 from tests.e2e.stack import Stack, start_stack
@@ -216,6 +217,7 @@ async def test_both_ways_bytes_pass_untouched(
     assert client.headers["x-api-key"] not in " ".join(first.seen[0].headers.values())
 
 
+@pytest.mark.edge(66)
 @pytest.mark.parametrize("dialect", DIALECTS)
 async def test_the_headers_of_a_stream(
     client: httpx.AsyncClient, first: ScriptedUpstream, dialect: str
@@ -263,6 +265,7 @@ async def test_silence_before_the_first_byte_commits_the_status(
     assert piece.endswith(b"\n\n")
 
 
+@pytest.mark.edge(42)
 @pytest.mark.parametrize(("dialect", "model"), ROADS)
 async def test_a_client_that_leaves_cancels_the_upstream_within_a_second(
     client: httpx.AsyncClient, first: ScriptedUpstream, dialect: str, model: str
@@ -413,3 +416,56 @@ async def test_what_an_upstream_says_of_the_gateways_account_stays_inside(
     assert "Slow down" in answer.text
     assert "retry-after" not in answer.headers
     assert answer.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.edge(69)
+@pytest.mark.parametrize("is_stream", [True, False])
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_an_error_under_200_is_an_error(
+    client: httpx.AsyncClient, first: ScriptedUpstream, dialect: str, is_stream: bool
+) -> None:
+    first.script = [whole(b'{"error": {"message": "Busy", "code": "server_is_overloaded"}}')]
+    surface = SURFACES[dialect]
+
+    answer = await client.post(surface.path, content=body_of(surface, dialect, is_stream=is_stream))
+
+    assert answer.status_code >= 500
+    assert answer.json()["error"]["message"] == "Busy"
+
+
+@pytest.mark.edge(67)
+@pytest.mark.parametrize(("dialect", "model"), [(DIALECTS[0], DIALECTS[0]), DIALECTS[:2]])
+async def test_a_client_that_does_not_read_holds_its_upstream_back(
+    client: httpx.AsyncClient, first: ScriptedUpstream, dialect: str, model: str
+) -> None:
+    sent = 0
+
+    async def flood(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(SURFACES[model].opening)
+        delta = {**CHUNK, "choices": [{"index": 0, "delta": {"content": "x" * 60_000}}]}
+        pieces = {
+            "anthropic_messages": frames(
+                {
+                    "type": "content_block_delta",
+                    "index": 0,
+                    "delta": {"type": "text_delta", "text": "x" * 60_000},
+                }
+            ),
+            "openai_chat": chunks(delta),
+        }
+        while True:
+            await response.write(pieces[model])
+            sent += len(pieces[model])
+
+    first.script = [flood]
+    async with opened(client, dialect, model) as answer:
+        assert answer.status_code == 200
+        seen = -1
+        while seen != sent:  # until nothing more fits anywhere on the way
+            seen = sent
+            await asyncio.sleep(1.0)
+        assert sent < 64 * 1024 * 1024
+    await asyncio.wait_for(first.gone.wait(), 2.0)

@@ -61,6 +61,7 @@ def test_what_time_does_not_mend_is_not_to_be_retried() -> None:
     assert isinstance(fault, Fault)
 
 
+@pytest.mark.edge(71)
 @pytest.mark.parametrize(
     ("advice", "passed"),
     [
