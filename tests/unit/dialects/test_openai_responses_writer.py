@@ -175,7 +175,7 @@ def test_aliases_bring_back_names_namespaces_and_free_form() -> None:
         (FinishReason.STOP, "completed", None),
         (FinishReason.STOP_SEQUENCE, "completed", None),
         (FinishReason.TOOL_CALLS, "completed", None),
-        (FinishReason.PAUSE, "completed", None),
+        (FinishReason.PAUSE, "incomplete", "max_output_tokens"),
         (FinishReason.LENGTH, "incomplete", "max_output_tokens"),
         (FinishReason.CONTEXT_WINDOW, "incomplete", "max_output_tokens"),
         (FinishReason.CONTENT_FILTER, "incomplete", "content_filter"),
