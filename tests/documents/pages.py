@@ -6,6 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.documents import configuration
+from tests.documents import accuracy, configuration
 
-PAGES: Final[dict[Path, Callable[[], str]]] = {configuration.PATH: configuration.render}
+PAGES: Final[dict[Path, Callable[[], str]]] = {
+    accuracy.PATH: accuracy.render,
+    configuration.PATH: configuration.render,
+}
