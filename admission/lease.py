@@ -141,8 +141,20 @@ class LeaseHolder:
         now = time.monotonic()
         return max((now - lease.heard_at for lease in self._standing()), default=0.0)
 
-    async def lease(self, digest: bytes, product: auth_pb2.Product) -> Lease:
-        """The lease of a key; ServiceFault where auth refuses it or cannot be reached."""
+    def standing_of(self, digest: bytes, product: auth_pb2.Product) -> Lease | None:
+        """The lease of a key that is known and trusted now, from memory."""
+        future = self._leases.get((digest, product))
+        if future is None or not self._is_usable(future):
+            return None
+        lease = future.result()
+        lease.used_at = time.monotonic()
+        return lease
+
+    async def lease(self, digest: bytes, product: auth_pb2.Product, previous: bytes = b"") -> Lease:
+        """The lease of a key; ServiceFault where auth refuses it or cannot be reached.
+
+        ``previous`` is its digest under the pepper before, while one is being replaced.
+        """
         key = (digest, product)
         self._check_refusal(key)
         future = self._leases.get(key)
@@ -150,7 +162,7 @@ class LeaseHolder:
             future = None
         if future is None:
             future = self._leases[key] = asyncio.get_running_loop().create_future()
-            self._spawn(self._follow(key, future))
+            self._spawn(self._follow(key, previous, future))
         try:
             lease = await asyncio.wait_for(asyncio.shield(future), OPEN_TIMEOUT_S)
         except TimeoutError:
@@ -230,13 +242,13 @@ class LeaseHolder:
         while len(self._refusals) > MAX_REFUSALS:
             self._refusals.popitem(last=False)
 
-    async def _follow(self, key: LeaseKey, future: asyncio.Future[Lease]) -> None:
+    async def _follow(self, key: LeaseKey, previous: bytes, future: asyncio.Future[Lease]) -> None:
         """Keep one lease true until it ends, then forget it."""
         try:
-            ending = await self._listen(key, future)
+            ending = await self._listen(key, previous, future)
             while ending is not None and ending.reason in LOST and self._is_usable(future):
                 await asyncio.sleep(RETRY_S)
-                ending = await self._listen(key, future)
+                ending = await self._listen(key, previous, future)
         finally:
             if self._leases.get(key) is future:
                 del self._leases[key]
@@ -250,11 +262,18 @@ class LeaseHolder:
             future.result().fault = ending
         get_logger().debug("lease ended", reason=str(ending.reason))
 
-    async def _listen(self, key: LeaseKey, future: asyncio.Future[Lease]) -> ServiceFault | None:
+    async def _listen(
+        self, key: LeaseKey, previous: bytes, future: asyncio.Future[Lease]
+    ) -> ServiceFault | None:
         """Follow one stream to its end: why it ended, or None where nobody needs it any more."""
         digest, product = key
         call = self._auth.Lease(
-            auth_pb2.LeaseRequest(key_digest=digest, product=product, holder_id=self._holder_id)
+            auth_pb2.LeaseRequest(
+                key_digest=digest,
+                product=product,
+                holder_id=self._holder_id,
+                previous_digest=previous,
+            )
         )
         try:
             async for answer in call:

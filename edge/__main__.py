@@ -10,14 +10,15 @@ import uvicorn
 
 from admission.lease import LeaseHolder
 from edge import metrics
+from edge.address import parse_proxies
 from edge.admittance import Admittance
 from edge.app import Stubs, create_app
 from edge.config import Config
 from edge.drain import Drain
 from edge.listener import listener, serve_all
+from edge.products import entrances
 from edge.readiness import Readiness
 from edge.sites import site_apps
-from gatebeyz.auth.v1 import auth_pb2
 from gatebeyz.counter.v1 import counter_pb2_grpc
 from gatebeyz.inference.v1 import inference_pb2_grpc
 from runtime.catalog_file import CatalogFile
@@ -41,23 +42,14 @@ async def main(config: Config, catalog: CatalogFile) -> None:
     observe("edge", config)
 
     listeners: list[uvicorn.Server] = []
-    for product, listen, hosts in (
-        (auth_pb2.PRODUCT_API, config.listen, config.hosts),
-        (auth_pb2.PRODUCT_CREDITS, config.credits_listen, config.credits_hosts),
-    ):
-        if not listen:
-            continue
+    translator_stub = inference_pb2_grpc.InferenceServiceStub(translator)
+    for entrance in entrances(config, leases):
         admittance = Admittance(
-            product,
-            catalog.current,
-            leases,
-            config.pepper,
-            relay_stub,
-            inference_pb2_grpc.InferenceServiceStub(translator),
-            config.max_body_bytes,
+            entrance, catalog.current, relay_stub, translator_stub, config.max_body_bytes
         )
+        hosts = entrance.hosts
         app = create_app(admittance, stubs, drain, config.patience, hosts, readiness.is_ready)
-        listeners.append(listener(app, listen, config.drain_s))
+        listeners.append(listener(app, entrance.listen, config.drain_s))
     for pages, listen in site_apps(config, catalog.current, auth):
         listeners.append(listener(pages, listen, config.drain_s))
     following = asyncio.create_task(catalog.follow())
@@ -74,6 +66,7 @@ if __name__ == "__main__":
     configure("edge", settings.log_level)
     try:
         opened = CatalogFile(settings.catalog, None)
-    except ConfigError as error:
+        parse_proxies(settings.trusted_proxies)
+    except (ConfigError, ValueError) as error:
         sys.exit(f"configuration: {error}")
     run(lambda: main(settings, opened))

@@ -8,13 +8,13 @@ from typing import Any
 
 from starlette.types import Scope
 
-from admission.credential import digest
-from admission.lease import Lease, LeaseHolder
+from admission.lease import Lease
 from dialects.dialect import Peek
+from edge.address import client_address
 from edge.credential import key_of
+from edge.products import Entrance
 from gatebeyz.auth.v1 import auth_pb2
 from runtime.catalog import Catalog, Model
-from runtime.config import SecretText
 from runtime.faults import Reason, ServiceFault
 
 
@@ -31,26 +31,31 @@ class Admittance:
 
     def __init__(
         self,
-        product: auth_pb2.Product,
+        entrance: Entrance,
         catalog: Callable[[], Catalog],
-        leases: LeaseHolder,
-        pepper: SecretText,
         relay: Any,
         translator: Any,
         max_body_bytes: int,
     ) -> None:
-        self.product = product
-        self._catalog = catalog
-        self.leases = leases
+        self.product = entrance.product
+        self.leases = entrance.door.leases
         self.max_body_bytes = max_body_bytes
-        self._pepper = pepper.reveal().encode()
+        self._entrance = entrance
+        self._catalog = catalog
         self._relay = relay
         self._translator = translator
 
     async def identify(self, scope: Scope) -> Lease:
         """The caller's lease; ServiceFault where the key is not good here."""
         key = key_of(scope["headers"])
-        return await self.leases.lease(digest(key, self._pepper), self.product)
+        entrance = self._entrance
+        address = client_address(scope, entrance.proxies)
+        try:
+            return await entrance.door.enter(key, entrance.product, address)
+        except ServiceFault as fault:
+            if fault.reason is Reason.WRONG_PRODUCT:
+                raise ServiceFault(fault.reason, entrance.elsewhere) from None
+            raise
 
     def models(self, policy: auth_pb2.Policy) -> list[Model]:
         """The models this account may use now, in the catalog's order."""

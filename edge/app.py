@@ -22,11 +22,11 @@ from edge.counting import CountAllowance
 from edge.drain import Drain, closing
 from edge.event_stream import Patience
 from edge.faults import send_fault
-from edge.identity import new_request_id
 from edge.surfaces.count_tokens import CountTokensSurface
 from edge.surfaces.inference import InferenceSurface
 from edge.surfaces.models import ModelsSurface
 from gatebeyz.auth.v1 import auth_pb2
+from runtime.identity import new_request_id
 from runtime.metrics import READY
 
 _OPENAI_PATHS: Final = ("/v1/chat/completions", "/v1/responses")

@@ -16,6 +16,11 @@ class Config(ProcessConfig):
     catalog: Path = setting("GATEBEYZ_CATALOG", help="the YAML of upstreams and models")
     pepper: SecretText = setting("GATEBEYZ_PEPPER", help="the secret that keys are digested with")
     service_token: SecretText = setting("GATEBEYZ_SERVICE_TOKEN", help="shared by our services")
+    pepper_previous: SecretText | None = setting(
+        "GATEBEYZ_PEPPER_PREVIOUS",
+        default=None,
+        help="the pepper before, while keys are moved to the current one",
+    )
     listen: str = setting(
         "GATEBEYZ_EDGE_LISTEN", default="127.0.0.1:8080", help="where the monthly API is served"
     )
@@ -43,6 +48,11 @@ class Config(ProcessConfig):
     )
     credits_hosts: tuple[str, ...] = setting(
         "GATEBEYZ_CREDITS_HOSTS", default=(), help="host names of Claude Credits; empty = any"
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        "GATEBEYZ_TRUSTED_PROXIES",
+        default=(),
+        help="networks (CIDR) whose X-Forwarded-For is believed; loopback is not among them",
     )
     max_body_bytes: int = setting(
         "GATEBEYZ_MAX_BODY_BYTES",

@@ -58,7 +58,7 @@ class Service:
 
 SERVICES: Final = (
     Service("auth", (*_SHARED_SECRETS, OPERATOR_TOKEN)),
-    Service("counter", ("GATEBEYZ_SERVICE_TOKEN",)),
+    Service("counter", ("GATEBEYZ_PEPPER", "GATEBEYZ_SERVICE_TOKEN")),
     Service("relay", (*_SHARED_SECRETS, PSEUDONYM_KEY, DEMO_CREDENTIAL)),
     Service("translator", (*_SHARED_SECRETS, PSEUDONYM_KEY, SEAL_KEYS)),
 )

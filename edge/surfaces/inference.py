@@ -28,11 +28,11 @@ from edge.body import ClientGoneError, parse_body, read_body
 from edge.drain import Drain
 from edge.event_stream import EventStream, OversizedFrameError, Patience
 from edge.faults import public_fault, retry_headers, send_fault, send_json
-from edge.identity import new_request_id
 from edge.limits import limit_headers
 from gatebeyz.inference.v1 import inference_pb2
 from runtime import tracing
 from runtime.faults import Reason, ServiceFault, fault_of
+from runtime.identity import new_request_id
 from runtime.logs import get_logger
 
 FORWARDED: Final = (b"anthropic-version", b"anthropic-beta")

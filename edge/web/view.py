@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from starlette.types import Scope
 
-from edge.identity import new_request_id
 from edge.web.language import LANGUAGES, choose_language, read_cookie
+from runtime.identity import new_request_id
 
 THEMES: Final = ("auto", "light", "dark")
 THEME_COOKIE: Final = "gb_theme"

@@ -7,6 +7,7 @@ import sys
 
 import grpc.aio
 
+from admission.interceptor import DirectCallers
 from gatebeyz.counter.v1 import counter_pb2, counter_pb2_grpc
 from runtime import logs
 from runtime.config import main_config
@@ -31,6 +32,8 @@ async def main(config: Config) -> None:
     )
     metrics.watch_process(pool)
 
+    callers = DirectCallers(config, "counter")
+
     def attach(server: grpc.aio.Server) -> None:
         counter_pb2_grpc.add_CounterServiceServicer_to_server(CounterService(pool), server)
 
@@ -41,6 +44,9 @@ async def main(config: Config) -> None:
     async def is_ready() -> bool:
         return pool.is_ready
 
+    async def close() -> None:
+        await asyncio.gather(callers.close(), pool.close())
+
     await serve(
         Process(
             name="counter",
@@ -50,8 +56,8 @@ async def main(config: Config) -> None:
             service_names=(counter_pb2.DESCRIPTOR.services_by_name["CounterService"].full_name,),
             ready=is_ready,
             background=(work,),
-            on_drain=pool.close,
-            interceptors=(ServiceTokenInterceptor(config.service_token),),
+            on_drain=close,
+            interceptors=(callers, ServiceTokenInterceptor(config.service_token)),
         )
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 
 import grpc.aio
 
+from admission.interceptor import DirectCallers
 from dialects.registry import DIALECTS
 from gatebeyz.auth.v1 import auth_pb2_grpc
 from gatebeyz.counter.v1 import counter_pb2_grpc
@@ -34,7 +36,7 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
     channel = open_channel(config.auth_target, config.service_token)
     auth = auth_pb2_grpc.AuthServiceStub(channel)
     ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
-    dialer, registry = Dialer(), Registry()
+    dialer, registry, callers = Dialer(), Registry(), DirectCallers(config, "relay")
     outbox = Outbox(sender(ledger), open_file(config.outbox))
     counter = open_channel(config.counter_target, config.service_token)
     count = counting(counter_pb2_grpc.CounterServiceStub(counter))
@@ -50,8 +52,7 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
 
     async def finish() -> None:
         await outbox.drain(OUTBOX_DRAIN_S)
-        await holds.drain()
-        await dialer.close()
+        await asyncio.gather(holds.drain(), callers.close(), dialer.close())
 
     await serve(
         Process(
@@ -63,10 +64,10 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
             ready=parts.is_ready,
             background=(outbox.run, holds.run, watch.run, catalog.follow),
             on_drain=finish,
+            interceptors=(callers,),
         )
     )
-    await channel.close()
-    await counter.close()
+    await asyncio.gather(channel.close(), counter.close())
 
 
 if __name__ == "__main__":

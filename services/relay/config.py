@@ -38,6 +38,14 @@ class RelayConfig(ProcessConfig):
         default="",
         help="folder that keeps settlements over a restart; empty = memory alone",
     )
+    pepper: SecretText | None = setting(
+        "GATEBEYZ_PEPPER", default=None, help="admits direct callers by their keys; empty = none"
+    )
+    pepper_previous: SecretText | None = setting(
+        "GATEBEYZ_PEPPER_PREVIOUS",
+        default=None,
+        help="the pepper before, while keys are moved to the current one",
+    )
     listen: str = setting(
         "GATEBEYZ_RELAY_LISTEN", default="127.0.0.1:7404", help="host:port to listen on"
     )

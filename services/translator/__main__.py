@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 
 import grpc.aio
 
+from admission.interceptor import DirectCallers
 from gatebeyz.counter.v1 import counter_pb2_grpc
 from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
 from gatebeyz.translation.v1 import translation_pb2, translation_pb2_grpc
@@ -40,14 +42,14 @@ async def main(config: Config, catalog: CatalogFile) -> None:
             ),
         )
     )
+    callers = DirectCallers(config, "translator")
 
     def attach(server: grpc.aio.Server) -> None:
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(inference, server)
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(TranslationService(), server)
 
     async def close() -> None:
-        await relay.close()
-        await counter.close()
+        await asyncio.gather(callers.close(), relay.close(), counter.close())
 
     await serve(
         Process(
@@ -61,7 +63,7 @@ async def main(config: Config, catalog: CatalogFile) -> None:
             ),
             background=(catalog.follow,),
             on_drain=close,
-            interceptors=(ServiceTokenInterceptor(config.service_token),),
+            interceptors=(callers, ServiceTokenInterceptor(config.service_token)),
         )
     )
 

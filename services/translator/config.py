@@ -29,6 +29,17 @@ class Config(ProcessConfig):
     counter: str = setting(
         "GATEBEYZ_COUNTER_TARGET", default="127.0.0.1:7402", help="host:port of the counter"
     )
+    pepper: SecretText | None = setting(
+        "GATEBEYZ_PEPPER", default=None, help="admits direct callers by their keys; empty = none"
+    )
+    pepper_previous: SecretText | None = setting(
+        "GATEBEYZ_PEPPER_PREVIOUS",
+        default=None,
+        help="the pepper before, while keys are moved to the current one",
+    )
+    auth_target: str = setting(
+        "GATEBEYZ_AUTH_TARGET", default="127.0.0.1:7401", help="host:port of the auth service"
+    )
     listen: str = setting(
         "GATEBEYZ_TRANSLATOR_LISTEN", default="127.0.0.1:7403", help="host:port to listen on"
     )

@@ -47,7 +47,7 @@ def test_a_process_gets_the_secrets_it_needs_and_no_others(tmp_path: Path) -> No
         name: {secret for secret in MINTS if f"{secret}_FILE" in command.environ}
         for name, command in planned.items()
     }
-    assert given["counter"] == {"GATEBEYZ_SERVICE_TOKEN"}
+    assert given["counter"] == {"GATEBEYZ_PEPPER", "GATEBEYZ_SERVICE_TOKEN"}
     assert [name for name in given if "GATEBEYZ_OPERATOR_TOKEN" in given[name]] == ["auth"]
     holders = [name for name in planned if "ANTHROPIC_API_KEY" in planned[name].environ]
     assert holders == ["relay"]
@@ -58,7 +58,7 @@ def test_an_operators_own_secret_is_passed_on(tmp_path: Path) -> None:
 
     assert planned["auth"].environ["GATEBEYZ_PEPPER"] == "a-pepper-of-the-operators-own"
     assert "GATEBEYZ_PEPPER_FILE" not in planned["auth"].environ
-    assert "GATEBEYZ_PEPPER" not in planned["counter"].environ
+    assert "GATEBEYZ_PEPPER" not in planned["demo"].environ
 
 
 def test_the_products_are_told_apart_by_port(tmp_path: Path) -> None:

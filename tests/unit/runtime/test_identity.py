@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from edge.identity import new_request_id
+from runtime.identity import new_request_id
 
 
 def test_ids_have_one_shape_and_do_not_repeat() -> None:
