@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
@@ -49,14 +48,6 @@ class CallerConfig(Protocol):
     def pepper_previous(self) -> SecretText | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Vouched:
-    """The details of a call that this interceptor vouches for."""
-
-    method: str
-    invocation_metadata: tuple[tuple[str, str | bytes], ...]
-
-
 class DirectCallers(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     """See the module. Close it at the end."""
 
@@ -83,7 +74,8 @@ class DirectCallers(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if guard is None or key is None or self._door is None:
             return await continuation(details)
         metadata = (*(details.invocation_metadata or ()), (SERVICE_TOKEN_KEY, self._token))
-        handler = await continuation(_Vouched(details.method, metadata))
+        # Whoever asks for the service token behind this one is shown it: the key vouches.
+        handler = await continuation(type(details)(details.method, metadata))
         if handler is None:
             return None
         inner = handler.unary_stream
