@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from admission.allowance import CONCURRENCY, INPUT, OUTPUT, REQUESTS, Allowance, Amounts
@@ -97,6 +97,7 @@ def test_what_runs_takes_its_slots_to_a_lease_granted_anew() -> None:
     assert statement.held[CONCURRENCY] == 2
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(-300, 500), st.booleans()), max_size=30))
 def test_whatever_is_drawn_and_spent_is_accounted_for(
     steps: list[tuple[int, int, bool]],

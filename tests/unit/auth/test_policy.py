@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.catalog import Model, Plan, PlanLimits, Route, Upstream, build_catalog
@@ -106,6 +106,7 @@ def test_time_expires_an_account_but_does_not_free_a_suspended_one() -> None:
 MOMENTS = st.floats(1_600_000_000, 1_900_000_000)
 
 
+@settings(deadline=None)
 @given(created=MOMENTS, now=MOMENTS, day=st.integers(0, 28))
 def test_every_moment_lies_in_one_month_of_the_account(
     created: float, now: float, day: int
