@@ -30,6 +30,9 @@ check: $(DEV_STAMP) ## Format, lint, types, import contracts, protos, sizes and 
 cluster: $(DEV_STAMP) ## Roll and scale several replicas of everything under load; print the figures
 	@$(BIN)/python -m tests.cluster
 
+k8s: $(DEV_STAMP) ## Render every overlay and check it: schemas, references, wiring, policies
+	@$(BIN)/python -m k8s.check
+
 format: $(DEV_STAMP) ## Format the code and the protos
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .

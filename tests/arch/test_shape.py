@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("admission", "cli", "dialects", "edge", "laptop", "runtime", "services", "tests")
+ROOMS = ("admission", "cli", "dialects", "edge", "k8s", "laptop", "runtime", "services", "tests")
 BANNED = {
     "utils", "util", "helpers", "helper", "common", "misc", "shared", "base", "core",
     "manager", "lib", "handler", "processor",

@@ -1,0 +1,1 @@
+"""What a schema does not say of the manifests: whether they fit together, and fit the code."""

@@ -1,0 +1,20 @@
+#!/bin/sh
+# A Sentinel writes what it learns into its own file, so it gets one it may write.
+set -eu
+umask 077
+password="$(sed -n 's/^requirepass //p' /run/secrets/redis/credential.conf)"
+cat > /data/sentinel.conf <<END
+port 26379
+dir /data
+requirepass $password
+sentinel sentinel-pass $password
+sentinel resolve-hostnames yes
+sentinel announce-hostnames yes
+sentinel announce-ip $(hostname).sentinel
+sentinel monitor gatebeyz redis-0.redis 6379 2
+sentinel auth-pass gatebeyz $password
+sentinel down-after-milliseconds gatebeyz 5000
+sentinel failover-timeout gatebeyz 15000
+sentinel parallel-syncs gatebeyz 1
+END
+exec valkey-server /data/sentinel.conf --sentinel
