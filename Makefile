@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help run test bench check cluster k8s format messages docs protos lock clean
+.PHONY: help run test crash bench check cluster k8s format messages docs protos lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -18,6 +18,10 @@ test: $(DEV_STAMP) ## Install what is needed and run every test, from unit to en
 
 bench: $(DEV_STAMP) ## Measure what the parts cost and print it; no figure is a test
 	@$(BIN)/python -m pytest -q -m bench tests/bench
+
+crash: $(DEV_STAMP) ## Kill processes and fail the store over for ten minutes; the money must add up
+	CRASH_S=600 CRASH_KILLS=100 LEDGER_EXAMPLES=1000 $(BIN)/python -m pytest -s \
+		tests/crash tests/contract/test_ledger_machine.py
 
 check: $(DEV_STAMP) ## Format, lint, types, import contracts, protos, sizes and names
 	$(BIN)/ruff format --check .

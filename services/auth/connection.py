@@ -103,14 +103,14 @@ class Connection:
     def __init__(self, url: str, timeout_s: float = SOCKET_S) -> None:
         place = parse_place(url)
         self.is_cluster = place.kind == "cluster"
-        # Typed Any: the client's own types cover every protocol and decoding; ours is text.
-        self.client: Any = _open(place, timeout_s)
+        self.client, self._sentinels = _open(place, timeout_s)
         self._breaker = Breaker()
 
     async def close(self) -> None:
         """Close every connection."""
-        with contextlib.suppress(RedisError, OSError):
-            await self.client.aclose()
+        for client in (self.client, *self._sentinels):
+            with contextlib.suppress(RedisError, OSError):
+                await client.aclose()
 
     @contextlib.asynccontextmanager
     async def bounded(self, limit_s: float = CALL_S) -> AsyncIterator[None]:
@@ -250,7 +250,11 @@ def parse_place(url: str) -> Place:
     )
 
 
-def _open(place: Place, timeout_s: float) -> Any:
+def _open(place: Place, timeout_s: float) -> tuple[Any, Sequence[Any]]:
+    """The client, and those of the Sentinels that find its primary.
+
+    Typed Any: the client's own types cover every protocol and decoding; ours is text throughout.
+    """
     options: dict[str, Any] = {
         "decode_responses": True,
         "socket_timeout": timeout_s,
@@ -262,13 +266,14 @@ def _open(place: Place, timeout_s: float) -> Any:
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             place.url, max_connections=MAX_CONNECTIONS, timeout=SOCKET_S, **options
         )
-        return redis.asyncio.Redis.from_pool(pool)
+        return redis.asyncio.Redis.from_pool(pool), ()
     options |= {"username": place.username, "password": place.password, "ssl": place.is_tls}
     if place.kind == "cluster":
         nodes = [ClusterNode(host, port) for host, port in place.nodes]
-        return redis.asyncio.RedisCluster(
+        cluster = redis.asyncio.RedisCluster(
             startup_nodes=nodes, max_connections=MAX_CONNECTIONS, **options
         )
+        return cluster, ()
     sentinel_options: dict[str, Any] = {
         "socket_timeout": SOCKET_S,
         "socket_connect_timeout": SOCKET_S,
@@ -276,9 +281,10 @@ def _open(place: Place, timeout_s: float) -> Any:
         "ssl": place.is_tls,
     }
     sentinel: Any = Sentinel(place.nodes, sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
-    return sentinel.master_for(
+    primary = sentinel.master_for(
         place.service, db=place.database, max_connections=MAX_CONNECTIONS, **options
     )
+    return primary, sentinel.sentinels
 
 
 _NODE_OPTIONS: Final = (

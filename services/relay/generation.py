@@ -218,9 +218,9 @@ class Generation:
         )
 
     def _estimate(self) -> ledger_pb2.Settlement:
-        """What to record should this process die before it knows more."""
+        """What to record should this process die: the request, and nothing it is not sure of."""
         estimate = self._settlement()
-        estimate.usage.CopyFrom(_usage_message(self._guess(Usage(), 0)))
+        estimate.usage.estimated = True
         return estimate
 
     def _settlement(self) -> ledger_pb2.Settlement:

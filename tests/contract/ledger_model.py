@@ -102,6 +102,8 @@ class ModelWallet:
         before = self.requests.get(request_id)
         if before is not None and before.state >= state:
             return False
+        if before is not None and before.state == OPEN and state == ESTIMATED:
+            cost = max(cost, before.cost)
         after = ModelRequest(state, cost=cost)
         self.requests[request_id] = after
         if before is not None:

@@ -143,6 +143,10 @@ local function conclude(seat, item, life)
   local known = number(record[1])
   if known >= item.state then return 0 end
 
+  if known == OPEN and item.state == ESTIMATED and number(record[3]) > item.cost then
+    -- Of two guesses the higher one: a holder that died told more in its progress than it left.
+    item.cost, item.tokens = number(record[3]), record[7]
+  end
   local is_estimate = known == ESTIMATED
   local before = is_estimate and split(record[7]) or {}
   local cost_before = is_estimate and number(record[3]) or 0
