@@ -45,6 +45,7 @@ class Fleet:
             "REDIS_URL": store_url,
             "GATEBEYZ_CATALOG": str(folder / "gatebeyz.yaml"),
             "GATEBEYZ_PEPPER": secrets.token_hex(16),
+            "GATEBEYZ_PSEUDONYM_KEY": secrets.token_hex(16),
             "GATEBEYZ_GRANT_KEYS": f"k1:{base64.b64encode(self.grant_key).decode()}",
             "GATEBEYZ_SERVICE_TOKEN": self.service_token,
             "GATEBEYZ_OPERATOR_TOKEN": self.operator_token,
