@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from dialects.errors import refuse_feature
+
 
 class Role(StrEnum):
     USER = "user"
@@ -210,6 +212,18 @@ class Conversation:
     cache: dict[str, Any] | None = None  # Anthropic's top-level cache_control
     extras: dict[str, Any] = field(default_factory=dict)  # fields only the source dialect has
     warnings: list[str] = field(default_factory=list)
+
+    def check_prefill(self, *, can_continue: bool) -> None:
+        """Refuse, or note, an answer at the end for the model to go on from.
+
+        Only Anthropic's clients mean that by it; a model of another house would begin anew.
+        """
+        last = self.turns[-1]
+        if self.source != "anthropic_messages" or last.role is not Role.ASSISTANT:
+            return
+        if not can_continue:
+            raise refuse_feature("This model cannot continue a prefilled answer.", last.where)
+        self.warn("messages", "changed")
 
     def note_flattened(self, document: Document) -> None:
         """Note what a text document loses where it becomes plain text."""

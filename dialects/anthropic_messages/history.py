@@ -65,6 +65,7 @@ class _History:
         self._calls: dict[str, int] = {}  # id → place among the history's calls
         self._results: list[int] = []  # places of those answered at the open user message's head
         self._pending: list[Text] = []  # system texts until it is known what follows them
+        self._is_mute = False  # the user's turn after an answer had nothing to carry
 
     def add_turn(self, turn: Turn) -> None:
         match turn.role:
@@ -77,13 +78,8 @@ class _History:
 
     def finish(self) -> list[dict[str, Any]]:
         """Close the last turn so that the model has something to answer."""
-        self._settle_calls()
-        self._place_system()
-        turns = self._conversation.turns
-        is_empty = not self._messages or (turns[-1].role is Role.USER and self._role != "user")
-        if is_empty and self._role != "system":
-            self._stand_in(PLACEHOLDER)
-        elif self._role == "assistant":
+        self._close_user()
+        if self._role == "assistant":
             self._finish_assistant()
         return self._messages
 
@@ -110,11 +106,19 @@ class _History:
 
     def _begin_assistant(self) -> None:
         """Close what stands before an assistant message; nothing to do inside of one."""
-        if not self._messages and not self._pending:
+        if self._role != "assistant" or self._pending or self._is_mute:
+            self._close_user()
+
+    def _close_user(self) -> None:
+        """Every call is answered, every system text placed, and no answer follows on silence.
+
+        A turn that ended a request once is treated the same when it stands in the middle.
+        """
+        self._settle_calls()
+        self._place_system()
+        if not self._messages or (self._is_mute and self._role == "assistant"):
             self._stand_in(PLACEHOLDER)
-        if self._role != "assistant" or self._pending:
-            self._settle_calls()
-            self._place_system()
+        self._is_mute = False
 
     def _assistant_block(self, part: Part, param: str) -> dict[str, Any] | None:
         match part:
@@ -156,6 +160,7 @@ class _History:
             block = encode_part(self._conversation, part, turn.where)
             if block is not None:
                 self._append("user", block)
+        self._is_mute = self._role == "assistant"
 
     def _add_result(self, part: ToolResult, param: str) -> None:
         call_id = self._ids.add_result(part.id)

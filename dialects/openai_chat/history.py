@@ -68,17 +68,8 @@ class History:
             else:
                 stretch.append(turn)
         self._add_stretch(stretch)
-        self._check_prefill()
-
-    def _check_prefill(self) -> None:
-        """Anthropic's clients end on words for the model to go on from; it would start anew."""
-        last = self.messages[-1] if self.messages else {}
-        if self._conversation.source != "anthropic_messages" or last.get("role") != "assistant":
-            return
-        if not self._context.capabilities.prefill:
-            where = self._conversation.turns[-1].where
-            raise refuse_feature("This model cannot continue a prefilled answer.", where)
-        self._conversation.warn("messages", "changed")
+        if self.messages and self.messages[-1]["role"] == "assistant":
+            conversation.check_prefill(can_continue=context.capabilities.prefill)
 
     def _add_system(self) -> None:
         text = "\n\n".join(block.text for block in self._conversation.system if block.text)

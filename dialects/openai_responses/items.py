@@ -143,8 +143,8 @@ def _decode_message(item: dict[str, Any], where: str, conversation: Conversation
         elif text.text.strip():
             conversation.system.append(text)
         return
-    if parts:
-        conversation.turns.append(Turn(role, parts, where))
+    # An empty message is still a turn: what to make of it is for the encoder to say.
+    conversation.turns.append(Turn(role, parts or [Text("")], where))
 
 
 def _reasoning(item: dict[str, Any]) -> Reasoning:

@@ -45,11 +45,8 @@ def encode_turns(
     encoder.answer_open_calls()
     if not encoder.items:
         raise refuse("The conversation has no message.", "messages")
-    if conversation.source == "anthropic_messages" and encoder.items[-1].get("role") == "assistant":
-        if not context.capabilities.prefill:
-            where = conversation.turns[-1].where
-            raise refuse_feature("This model cannot continue a prefilled answer.", where)
-        conversation.warn("messages", "changed")
+    if encoder.items[-1].get("role") == "assistant":
+        conversation.check_prefill(can_continue=context.capabilities.prefill)
     return encoder.items
 
 
