@@ -6,9 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tests.documents import accuracy, configuration
+from tests.documents import accuracy, configuration, dialects
 
 PAGES: Final[dict[Path, Callable[[], str]]] = {
     accuracy.PATH: accuracy.render,
     configuration.PATH: configuration.render,
+    dialects.PATH: dialects.render,
 }
