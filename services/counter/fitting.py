@@ -73,6 +73,9 @@ _MIN_ORIGINS: Final = 2
 _MIN_SHARE: Final = 0.2
 """A recording shows a factor where at least this share of its count hangs on it."""
 
+_MIN_RATIO_TOKENS: Final = 5_000
+"""A ratio is a trait of a language: a few short prompts do not show it."""
+
 _MAX_CHARS_PER_TOKEN: Final = 16
 """Where the text is longer, the provider counted a part of it only."""
 
@@ -154,6 +157,8 @@ class _Descent:
             if not is_scale or sample.terms[slot] * now >= _MIN_SHARE * sample.tokens
         ]
         if len(shown) < _MIN_SAMPLES or len({s.origin for s in shown}) < _MIN_ORIGINS:
+            return 0.0, now
+        if slot.place == "ratios" and sum(s.terms[slot] for s in shown) < _MIN_RATIO_TOKENS:
             return 0.0, now
         asked = [
             (now + sample.left / sample.terms[slot], sample.terms[slot] / sample.tokens)

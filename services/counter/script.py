@@ -7,6 +7,8 @@ multiplier for all is good for none (Claude over o200k is 1.07 in English, 2.4 i
 from __future__ import annotations
 
 import re
+from collections import Counter
+from functools import lru_cache
 from typing import Final
 
 from services.counter.vocabulary import Vocabulary, split_chunks
@@ -24,19 +26,19 @@ _DENSITY: Final = {
     "other": 0.60,
 }
 _ASCII_DENSITY: Final = 0.25
-_RUN: Final = re.compile(
-    "(?P<latin>[\u0080-\u036f\u1e00-\u1eff]+)"
-    "|(?P<greek>[\u0370-\u03ff\u1f00-\u1fff]+)"
-    "|(?P<cyrillic>[\u0400-\u052f]+)"
-    "|(?P<hebrew>[\u0590-\u05ff]+)"
-    "|(?P<arabic>[\u0600-\u077f\u08a0-\u08ff]+)"
-    "|(?P<indic>[\u0900-\u0dff]+)"
-    "|(?P<hangul>[\u1100-\u11ff\uac00-\ud7af]+)"
-    "|(?P<kana>[\u3040-\u30ff]+)"
-    "|(?P<han>[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]+)"
-    "|(?P<other>[^\x00-\u036f\u0370-\u052f]+)"
+_SCRIPT: Final = re.compile(
+    "(?P<latin>[\u0080-\u036f\u1e00-\u1eff])"
+    "|(?P<greek>[\u0370-\u03ff\u1f00-\u1fff])"
+    "|(?P<cyrillic>[\u0400-\u052f])"
+    "|(?P<hebrew>[\u0590-\u05ff])"
+    "|(?P<arabic>[\u0600-\u077f\u08a0-\u08ff])"
+    "|(?P<indic>[\u0900-\u0dff])"
+    "|(?P<hangul>[\u1100-\u11ff\uac00-\ud7af])"
+    "|(?P<kana>[\u3040-\u30ff])"
+    "|(?P<han>[\u3000-\u303f\u3400-\u9fff\uff00-\uffef])"
+    "|(?P<other>[^\x00-\u036f\u0370-\u052f])"
 )
-_SYMBOLS: Final = re.compile(r"[^\w\s.,'-]+|\n +", re.ASCII)
+_SYMBOLS: Final = re.compile(r"[!-&(-+/:-@\[-^`{-~]+|\n +")
 
 # Shares of a text at which it counts wholly as code, or as a Latin language other than English.
 _CODE_SHARE: Final = 0.12
@@ -69,7 +71,7 @@ class ScriptVocabulary:
 
 def _shares(text: str) -> dict[str, float]:
     """How much of ``text`` is prose, code, and of each script; they sum to one."""
-    chars = {} if text.isascii() else _count_runs(text)
+    chars = {} if text.isascii() else _count_scripts(text)
     latin_chars = chars.pop("latin", 0)
     ascii_chars = len(text) - sum(chars.values())
     weights = {script: count * _DENSITY[script] for script, count in chars.items()}
@@ -84,9 +86,17 @@ def _shares(text: str) -> dict[str, float]:
     return {name: weight / whole for name, weight in weights.items() if weight}
 
 
-def _count_runs(text: str) -> dict[str, int]:
-    chars: dict[str, int] = {}
-    for match in _RUN.finditer(text):
-        name = str(match.lastgroup)
-        chars[name] = chars.get(name, 0) + match.end() - match.start()
-    return chars
+def _count_scripts(text: str) -> dict[str, int]:
+    """Characters of each script, ASCII left out; a character costs the same whatever it is."""
+    counts: dict[str, int] = {}
+    for char, number in Counter(text).items():
+        name = _script_of(char)
+        if name:
+            counts[name] = counts.get(name, 0) + number
+    return counts
+
+
+@lru_cache(maxsize=16_384)
+def _script_of(char: str) -> str:
+    match = _SCRIPT.match(char)
+    return str(match.lastgroup) if match else ""

@@ -105,7 +105,7 @@ def test_an_estimated_text_fits_its_ratios_and_not_the_frame() -> None:
     ratios = {**shipped.ratios, "claude_v3": {**shipped.ratios["claude_v3"], "prose": 1.31}}
     truth = replace(shipped, ratios=ratios)
     meter = Meter(truth, may_reconstruct=False)
-    texts = ["The weather was fine and the sea was calm all day " * at for at in range(8, 20)]
+    texts = ["The weather was fine and the sea was calm all day " * at for at in range(60, 80)]
     told = [Prompt((Turn(Role.USER, (Text(text),)),)) for text in texts]
     recordings = [
         Recording(f"origin/{at % 3}", model, prompt, meter.count_prompt(model, prompt).tokens)
@@ -114,3 +114,12 @@ def test_an_estimated_text_fits_its_ratios_and_not_the_frame() -> None:
     fitted = fit(shipped, recordings, reconstruct=False)
     assert fitted.ratios["claude_v3"]["prose"] == 1.31
     assert fitted.families == shipped.families
+
+
+def test_a_few_short_prompts_show_no_ratio() -> None:
+    model = "claude-sonnet-4-5"
+    told = [Prompt((Turn(Role.USER, (Text("How are you today? " * at),)),)) for at in range(1, 13)]
+    recordings = [
+        Recording(f"origin/{at % 3}", model, prompt, 99) for at, prompt in enumerate(told)
+    ]
+    assert fit(load_calibration(), recordings, reconstruct=False) == load_calibration()
