@@ -83,6 +83,8 @@ def compose(prompt: Prompt, directives: Directives) -> Answer:
         cached_tokens=min(directives.cached_tokens, prompt.input_tokens),
         input_tokens=prompt.input_tokens,
     )
+    if directives.empty:
+        return replace(answer, text="", calls=(), stop=Stop.END)
     if directives.refuse:
         return replace(answer, text=_REFUSAL, calls=(), stop=Stop.REFUSAL)
     return _limit(_stop_early(answer, prompt.stops), prompt.max_tokens)

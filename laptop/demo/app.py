@@ -139,6 +139,8 @@ class Surface:
         prompt = self.dialect.read(body, seed)
         directives, text = parse_directives(prompt.text)
         prompt = replace(prompt, text=text)
+        if directives.think:
+            prompt = replace(prompt, thinking=True, show_thinking=True)
         return Turn(body, prompt, directives, compose(prompt, directives))
 
     def _refuse(self, status: int, message: str, seed: str) -> Response:

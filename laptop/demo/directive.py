@@ -10,6 +10,8 @@
 ``demo:refuse``           refuse, as the dialect does
 ``demo:repeat N``         say the text N times
 ``demo:cached N``         report N input tokens as read from the cache
+``demo:think``            think, and show it, though nobody asked
+``demo:empty``            say nothing at all
 ``demo:redacted``         add a redacted thinking block (Anthropic)
 ``demo:nousage``          leave the usage out (Chat Completions)
 ``demo:future``           add a field and, on a stream, an event nobody knows yet (Anthropic)
@@ -39,6 +41,8 @@ class Directives:
     refuse: bool = False
     repeat: int = 1
     cached_tokens: int = 0
+    think: bool = False
+    empty: bool = False
     redacted: bool = False
     no_usage: bool = False
     future: bool = False
@@ -58,6 +62,8 @@ def parse_directives(text: str) -> tuple[Directives, str]:
         refuse="refuse" in asked,
         repeat=max(1, min(asked.get("repeat", 1), _MAX_REPEAT)),
         cached_tokens=asked.get("cached", 0),
+        think="think" in asked,
+        empty="empty" in asked,
         redacted="redacted" in asked,
         no_usage="nousage" in asked,
         future="future" in asked,

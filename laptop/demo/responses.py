@@ -267,7 +267,11 @@ def _call_events(item: Mapping[str, Json]) -> Iterator[dict[str, Json]]:
 
 
 def failure(turn: Turn, number: int) -> bytes:
-    """The event that ends a stream which has sent ``number`` frames."""
+    """The two events that end a stream which has sent ``number`` frames."""
     error = {"code": "server_is_overloaded", "message": "The server is overloaded."}
+    told = {"type": "server_error", **error, "param": None}
     response = _response(turn.prompt, turn.body) | {"status": "failed", "error": error}
-    return named_frame({"type": "response.failed", "sequence_number": number, "response": response})
+    numbers = ({"sequence_number": number}, {"sequence_number": number + 1})
+    return named_frame({"type": "error", **numbers[0], "error": told}) + named_frame(
+        {"type": "response.failed", **numbers[1], "response": response}
+    )

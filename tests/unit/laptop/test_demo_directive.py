@@ -23,6 +23,8 @@ def test_plain_text_asks_for_nothing() -> None:
         ("demo:refuse", Directives(refuse=True)),
         ("demo:repeat 9", Directives(repeat=9)),
         ("demo:cached 7", Directives(cached_tokens=7)),
+        ("demo:think", Directives(think=True)),
+        ("demo:empty", Directives(empty=True)),
         ("demo:redacted", Directives(redacted=True)),
         ("demo:nousage", Directives(no_usage=True)),
         ("demo:future", Directives(future=True)),
