@@ -6,12 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from dialects.anthropic_messages.writer import MessagesWriter
 from dialects.events import End, Event, Failure
 from dialects.openai_chat.stream import ChatWriter
 from dialects.openai_responses.writer import StreamWriter
 from tests.grammar import CHECKERS, Checker
+
+# The same examples on every run, and as long as a busy machine needs for them.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 
 _WRITERS: dict[type[Any], str] = {
     MessagesWriter: "anthropic_messages",
