@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 
-.PHONY: help run test crash bench check cluster k8s format messages docs protos lock clean
+.PHONY: help run test crash bench check cluster dashboard k8s format messages docs protos lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ check: $(DEV_STAMP) ## Format, lint, types, import contracts, protos, sizes and 
 
 cluster: $(DEV_STAMP) ## Roll and scale several replicas of everything under load; print the figures
 	@$(BIN)/python -m tests.cluster
+
+dashboard: $(DEV_STAMP) ## Write the Grafana dashboard anew from its panels
+	$(BIN)/python -m k8s.dashboard
 
 k8s: $(DEV_STAMP) ## Render every overlay and check it: schemas, references, wiring, policies
 	@$(BIN)/python -m k8s.check

@@ -47,7 +47,8 @@ def mint(*, has_sentinels: bool) -> dict[str, dict[str, str]]:
         for process, names in PROCESS_SECRETS.items()
     }
     credential = f"requirepass {password}\nmasterauth {password}\n"
-    return {**minted, STORE_SECRET: {"credential.conf": credential}}
+    pepper = {"GATEBEYZ_PEPPER": values["GATEBEYZ_PEPPER"]}
+    return {**minted, "gatebeyz-pepper": pepper, STORE_SECRET: {"credential.conf": credential}}
 
 
 def made_beside() -> dict[str, set[str]]:

@@ -11,6 +11,8 @@ from k8s.check.render import Manifest, name_of, of_kind, pod_of, workloads
 _NAME: Final = "app.kubernetes.io/name"
 _PART: Final = "app.kubernetes.io/part-of"
 
+_CALLERS: Final = {"gatebeyz.io/caller": "true"}
+
 Flow = tuple[str, str, int]
 """Who, whom, on which port."""
 
@@ -68,6 +70,12 @@ def _flows(policies: Sequence[Manifest], side: str, peer: str) -> Iterator[Flow]
                         yield (name, named, port["port"])
 
 
+def _is_stranger(peer: dict[str, Any]) -> bool:
+    """Whether a peer is no pod of ours, and no namespace that was made a caller."""
+    is_caller = peer.get("namespaceSelector", {}).get("matchLabels") == _CALLERS
+    return "podSelector" not in peer and not is_caller
+
+
 def _denial_faults(policies: Sequence[Manifest]) -> Iterator[str]:
     denies = [
         policy
@@ -91,7 +99,7 @@ def _stranger_faults(manifests: Sequence[Manifest], policies: Sequence[Manifest]
         if chosen is not None and chosen not in names:
             yield f"{name_of(policy)} is about {chosen}, which is not there"
         for rule in spec.get("ingress", ()):
-            is_open = not rule.get("from") or any("podSelector" not in f for f in rule["from"])
+            is_open = not rule.get("from") or any(map(_is_stranger, rule["from"]))
             is_scrape = {port["port"] for port in rule.get("ports", ())} == {9464}
             if is_open and not is_scrape and chosen != "edge":
                 yield f"{name_of(policy)} lets strangers in"

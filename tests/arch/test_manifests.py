@@ -38,7 +38,8 @@ def test_an_overlay_has_no_faults(overlay: str) -> None:
 def test_the_arrows_are_those_of_the_architecture() -> None:
     assert arrows() == {
         ("edge", "auth"), ("edge", "counter"), ("edge", "relay"), ("edge", "translator"),
-        ("relay", "auth"), ("relay", "counter"), ("translator", "counter"), ("translator", "relay"),
+        ("relay", "auth"), ("relay", "counter"), ("translator", "auth"), ("translator", "counter"),
+        ("translator", "relay"), ("counter", "auth"),
     }  # fmt: skip
 
 

@@ -110,7 +110,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
         await self._prices.learn(one.account_id for one in settlements if one.prepaid)
         priced = [(settlement, self._cost(settlement)) for settlement in settlements]
         recorded = await self._ledger.settle(priced)
-        metrics.observe_settled(settlements, recorded)
+        metrics.observe_settled(priced, recorded)
         return ledger_pb2.SettleResponse(recorded=recorded, store_id=self._identity.value)
 
     async def Void(  # noqa: N802
