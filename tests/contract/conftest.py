@@ -27,10 +27,11 @@ class StoreServer:
         self.socket = folder / "store.sock"
         self.url = f"unix://{self.socket}"
 
-    def start(self) -> None:
-        """Start and wait for the socket."""
+    def start(self, *, appendonly: bool = True) -> None:
+        """Start and wait for the socket; without ``appendonly`` a snapshot is read instead."""
         command = [str(get_binary_path()), "--port", "0", "--unixsocket", str(self.socket)]
-        command += ["--dir", str(self._folder), "--save", "", "--appendonly", "yes"]
+        command += ["--dir", str(self._folder), "--save", ""]
+        command += ["--appendonly", "yes" if appendonly else "no"]
         command += ["--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]
         self._process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=_die_along
