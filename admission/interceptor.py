@@ -71,13 +71,20 @@ class DirectCallers(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     ) -> Any:
         guard = self._GUARDS.get(details.method)
         key = _bearer_of(details.invocation_metadata or ())
-        if guard is None or key is None or self._door is None:
+        is_known = guard is not None or details.method.startswith(_UNARY)
+        if not is_known or key is None or self._door is None:
             return await continuation(details)
         metadata = (*(details.invocation_metadata or ()), (SERVICE_TOKEN_KEY, self._token))
         # Whoever asks for the service token behind this one is shown it: the key vouches.
         handler = await continuation(type(details)(details.method, metadata))
         if handler is None:
             return None
+        if guard is None:
+            return grpc.unary_unary_rpc_method_handler(
+                lambda request, context: self._answer(handler.unary_unary, key, request, context),
+                handler.request_deserializer,
+                handler.response_serializer,
+            )
         inner = handler.unary_stream
         return grpc.unary_stream_rpc_method_handler(
             lambda request, context: guard(self, inner, key, request, context),
@@ -118,6 +125,13 @@ class DirectCallers(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                     admission.settle(answer.outcome.usage)
                 yield answer
 
+    async def _answer(self, inner: Any, key: str, request: Any, context: Any) -> Any:
+        """A call that costs nothing upstream: a request of the key all the same."""
+        lease = await self._enter(key, context)
+        assert self._door is not None
+        async with self._door.leases.admit(lease, 0):
+            return await inner(request, context)
+
     async def _count(
         self, inner: Behaviour, key: str, request: counter_pb2.CountTokensRequest, context: Any
     ) -> AsyncIterator[Any]:
@@ -136,6 +150,7 @@ class DirectCallers(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     }
 
 
+_UNARY: Final = "/gatebeyz.translation.v1.TranslationService/"
 _CREDITS_DIALECTS: Final = (inference_pb2.DIALECT_ANTHROPIC_MESSAGES,)
 
 

@@ -42,11 +42,12 @@ async def main(config: Config, catalog: CatalogFile) -> None:
             ),
         )
     )
+    translation = TranslationService(catalog.current)
     callers = DirectCallers(config, "translator")
 
     def attach(server: grpc.aio.Server) -> None:
         inference_pb2_grpc.add_InferenceServiceServicer_to_server(inference, server)
-        translation_pb2_grpc.add_TranslationServiceServicer_to_server(TranslationService(), server)
+        translation_pb2_grpc.add_TranslationServiceServicer_to_server(translation, server)
 
     async def close() -> None:
         await asyncio.gather(callers.close(), relay.close(), counter.close())

@@ -16,26 +16,19 @@ from typing import Any, Final
 import grpc.aio
 
 from dialects import json_text
-from dialects.bridge import carry_request
 from dialects.dialect import AnswerContext, Dialect, EncodeContext
 from dialects.envelope import Sealer, may_hold_envelope
-from dialects.errors import Fault, FaultClass, RemoteDialectError
 from dialects.registry import DIALECTS
 from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
 from runtime.catalog import Catalog, Model, Route
 from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.grants import Grant, Signer
 from services.translator.answer import AnswerCarrier
+from services.translator.carriage import VALUES, carry, dialect_named, parse_object
 from services.translator.estimate import InputEstimate, PendingEstimate, rough_count
 from services.translator.leg import Leg, plan_legs
 from services.translator.memory import Memory
 
-NAMES: Final = {
-    inference_pb2.DIALECT_ANTHROPIC_MESSAGES: "anthropic_messages",
-    inference_pb2.DIALECT_OPENAI_CHAT: "openai_chat",
-    inference_pb2.DIALECT_OPENAI_RESPONSES: "openai_responses",
-}
-VALUES: Final = {name: value for value, name in NAMES.items()}
 RETRYABLE: Final = frozenset({408, 429, 500, 502, 503, 504, 529})
 
 Generated = inference_pb2.GenerateResponse
@@ -137,17 +130,14 @@ class Exchange:
             user=sealer.account,
             open_seal=sealer.open,
         )
-        try:
-            carried = carry_request(
-                self._source,
-                self._target,
-                body,
-                context,
-                headers=self._request.headers,
-                strict=self._request.strict,
-            )
-        except RemoteDialectError as error:
-            raise refusal_of(error.fault) from None
+        carried = carry(
+            self._source,
+            self._target,
+            body,
+            context,
+            self._request.headers,
+            strict=self._request.strict,
+        )
         self._body = json_text.render(carried.body)
         self._headers = self._target.request_headers(carried.body)
         self._warnings = carried.warnings
@@ -259,28 +249,3 @@ def _routes_of(
         return routes
     named = {route.name: route for route in routes}
     return [named[name] for name in request.routes if name in named]
-
-
-def dialect_named(value: inference_pb2.Dialect) -> Dialect:
-    """The dialect of a proto value; INVALID_REQUEST where it is none."""
-    name = NAMES.get(value)
-    if name is None:
-        raise ServiceFault(Reason.INVALID_REQUEST, "The dialect is not known.")
-    return DIALECTS[name]
-
-
-def parse_object(body: bytes) -> dict[str, Any]:
-    try:
-        parsed = json_text.parse_request(body)
-    except ValueError:
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise ServiceFault(Reason.INVALID_REQUEST, "The request body must be a JSON object.")
-    return parsed
-
-
-def refusal_of(fault: Fault) -> ServiceFault:
-    is_feature = fault.kind is FaultClass.UNSUPPORTED_FEATURE
-    reason = Reason.UNSUPPORTED_FEATURE if is_feature else Reason.INVALID_REQUEST
-    metadata = {"param": fault.param} if fault.param else {}
-    return ServiceFault(reason, fault.message, metadata=metadata)

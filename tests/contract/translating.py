@@ -32,9 +32,10 @@ from services.relay.revocation import Registry, RevocationWatch
 from services.relay.service import InferenceService as RelayService
 from services.relay.service import Parts
 from services.relay.settlement import Outbox
+from services.translator.carriage import VALUES
 from services.translator.estimate import InputEstimate
 from services.translator.memory import Memory
-from services.translator.service import VALUES, InferenceService
+from services.translator.service import InferenceService
 from services.translator.service import Parts as TranslatorParts
 from tests.doubles.upstream import Move, ScriptedUpstream
 

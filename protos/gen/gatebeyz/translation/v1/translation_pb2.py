@@ -25,21 +25,29 @@ _sym_db = _symbol_database.Default()
 from gatebeyz.inference.v1 import inference_pb2 as gatebeyz_dot_inference_dot_v1_dot_inference__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)gatebeyz/translation/v1/translation.proto\x12\x17gatebeyz.translation.v1\x1a%gatebeyz/inference/v1/inference.proto\"\xa6\x01\n\x17TranslateRequestRequest\x12.\n\x06source\x18\x01 \x01(\x0e\x32\x1e.gatebeyz.inference.v1.Dialect\x12.\n\x06target\x18\x02 \x01(\x0e\x32\x1e.gatebeyz.inference.v1.Dialect\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0e\n\x06strict\x18\x05 \x01(\x08\":\n\x18TranslateRequestResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x10\n\x08warnings\x18\x02 \x03(\t\"\xb8\x01\n\x18TranslateResponseRequest\x12.\n\x06source\x18\x01 \x01(\x0e\x32\x1e.gatebeyz.inference.v1.Dialect\x12.\n\x06target\x18\x02 \x01(\x0e\x32\x1e.gatebeyz.inference.v1.Dialect\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\x12\x0f\n\x07request\x18\x04 \x01(\x0c\x12\r\n\x05model\x18\x05 \x01(\t\x12\x0e\n\x06status\x18\x06 \x01(\x05\"9\n\x19TranslateResponseResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x0e\n\x06status\x18\x02 \x01(\x05\x32\x89\x02\n\x12TranslationService\x12w\n\x10TranslateRequest\x12\x30.gatebeyz.translation.v1.TranslateRequestRequest\x1a\x31.gatebeyz.translation.v1.TranslateRequestResponse\x12z\n\x11TranslateResponse\x12\x31.gatebeyz.translation.v1.TranslateResponseRequest\x1a\x32.gatebeyz.translation.v1.TranslateResponseResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)gatebeyz/translation/v1/translation.proto\x12\x17gatebeyz.translation.v1\x1a%gatebeyz/inference/v1/inference.proto\"\xb4\x02\n\x17TranslateRequestRequest\x12.\n\x06source\x18\x01 \x01(\x0e\x32\x1e.gatebeyz.inference.v1.Dialect\x12.\n\x06target\x18\x02 \x01(\x0e\x32\x1e.gatebeyz.inference.v1.Dialect\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\x12\r\n\x05model\x18\x04 \x01(\t\x12\x0e\n\x06strict\x18\x05 \x01(\x08\x12\x0c\n\x04user\x18\x06 \x01(\t\x12N\n\x07headers\x18\x07 \x03(\x0b\x32=.gatebeyz.translation.v1.TranslateRequestRequest.HeadersEntry\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xca\x01\n\x18TranslateRequestResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x10\n\x08warnings\x18\x02 \x03(\t\x12O\n\x07headers\x18\x03 \x03(\x0b\x32>.gatebeyz.translation.v1.TranslateRequestResponse.HeadersEntry\x12\r\n\x05stops\x18\x04 \x03(\t\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd0\x01\n\x18TranslateResponseRequest\x12.\n\x06source\x18\x01 \x01(\x0e\x32\x1e.gatebeyz.inference.v1.Dialect\x12.\n\x06target\x18\x02 \x01(\x0e\x32\x1e.gatebeyz.inference.v1.Dialect\x12\x0c\n\x04\x62ody\x18\x03 \x01(\x0c\x12\x0f\n\x07request\x18\x04 \x01(\x0c\x12\r\n\x05model\x18\x05 \x01(\t\x12\x0e\n\x06status\x18\x06 \x01(\x05\x12\x16\n\x0eupstream_model\x18\x07 \x01(\t\"9\n\x19TranslateResponseResponse\x12\x0c\n\x04\x62ody\x18\x01 \x01(\x0c\x12\x0e\n\x06status\x18\x02 \x01(\x05\x32\x89\x02\n\x12TranslationService\x12w\n\x10TranslateRequest\x12\x30.gatebeyz.translation.v1.TranslateRequestRequest\x1a\x31.gatebeyz.translation.v1.TranslateRequestResponse\x12z\n\x11TranslateResponse\x12\x31.gatebeyz.translation.v1.TranslateResponseRequest\x1a\x32.gatebeyz.translation.v1.TranslateResponseResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gatebeyz.translation.v1.translation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_TRANSLATEREQUESTREQUEST_HEADERSENTRY']._loaded_options = None
+  _globals['_TRANSLATEREQUESTREQUEST_HEADERSENTRY']._serialized_options = b'8\001'
+  _globals['_TRANSLATEREQUESTRESPONSE_HEADERSENTRY']._loaded_options = None
+  _globals['_TRANSLATEREQUESTRESPONSE_HEADERSENTRY']._serialized_options = b'8\001'
   _globals['_TRANSLATEREQUESTREQUEST']._serialized_start=110
-  _globals['_TRANSLATEREQUESTREQUEST']._serialized_end=276
-  _globals['_TRANSLATEREQUESTRESPONSE']._serialized_start=278
-  _globals['_TRANSLATEREQUESTRESPONSE']._serialized_end=336
-  _globals['_TRANSLATERESPONSEREQUEST']._serialized_start=339
-  _globals['_TRANSLATERESPONSEREQUEST']._serialized_end=523
-  _globals['_TRANSLATERESPONSERESPONSE']._serialized_start=525
-  _globals['_TRANSLATERESPONSERESPONSE']._serialized_end=582
-  _globals['_TRANSLATIONSERVICE']._serialized_start=585
-  _globals['_TRANSLATIONSERVICE']._serialized_end=850
+  _globals['_TRANSLATEREQUESTREQUEST']._serialized_end=418
+  _globals['_TRANSLATEREQUESTREQUEST_HEADERSENTRY']._serialized_start=372
+  _globals['_TRANSLATEREQUESTREQUEST_HEADERSENTRY']._serialized_end=418
+  _globals['_TRANSLATEREQUESTRESPONSE']._serialized_start=421
+  _globals['_TRANSLATEREQUESTRESPONSE']._serialized_end=623
+  _globals['_TRANSLATEREQUESTRESPONSE_HEADERSENTRY']._serialized_start=372
+  _globals['_TRANSLATEREQUESTRESPONSE_HEADERSENTRY']._serialized_end=418
+  _globals['_TRANSLATERESPONSEREQUEST']._serialized_start=626
+  _globals['_TRANSLATERESPONSEREQUEST']._serialized_end=834
+  _globals['_TRANSLATERESPONSERESPONSE']._serialized_start=836
+  _globals['_TRANSLATERESPONSERESPONSE']._serialized_end=893
+  _globals['_TRANSLATIONSERVICE']._serialized_start=896
+  _globals['_TRANSLATIONSERVICE']._serialized_end=1161
 # @@protoc_insertion_point(module_scope)

@@ -27,7 +27,12 @@ if _version_not_supported:
 
 class TranslationServiceStub:
     """TranslationService carries bodies from dialect to dialect: pure, no upstream is called.
-    For internal teams; the public surfaces go through InferenceService.
+    For internal teams that call providers themselves; the public surfaces go through
+    InferenceService. Admitted by `authorization: Bearer sk-gb-…` metadata or the service token.
+
+    A request that is wrong is INVALID_REQUEST; one that cannot be carried is UNSUPPORTED_FEATURE;
+    the ErrorInfo's metadata names the field as `param`. Reasoning that earlier answers carried
+    under a seal is left out: only InferenceService knows whose it is.
     """
 
     def __init__(self, channel):
@@ -50,7 +55,12 @@ class TranslationServiceStub:
 
 class TranslationServiceServicer:
     """TranslationService carries bodies from dialect to dialect: pure, no upstream is called.
-    For internal teams; the public surfaces go through InferenceService.
+    For internal teams that call providers themselves; the public surfaces go through
+    InferenceService. Admitted by `authorization: Bearer sk-gb-…` metadata or the service token.
+
+    A request that is wrong is INVALID_REQUEST; one that cannot be carried is UNSUPPORTED_FEATURE;
+    the ErrorInfo's metadata names the field as `param`. Reasoning that earlier answers carried
+    under a seal is left out: only InferenceService knows whose it is.
     """
 
     def TranslateRequest(self, request, context):
@@ -88,7 +98,12 @@ def add_TranslationServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class TranslationService:
     """TranslationService carries bodies from dialect to dialect: pure, no upstream is called.
-    For internal teams; the public surfaces go through InferenceService.
+    For internal teams that call providers themselves; the public surfaces go through
+    InferenceService. Admitted by `authorization: Bearer sk-gb-…` metadata or the service token.
+
+    A request that is wrong is INVALID_REQUEST; one that cannot be carried is UNSUPPORTED_FEATURE;
+    the ErrorInfo's metadata names the field as `param`. Reasoning that earlier answers carried
+    under a seal is left out: only InferenceService knows whose it is.
     """
 
     @staticmethod

@@ -28,7 +28,12 @@ GRPC_VERSION: str
 
 class TranslationServiceStub:
     """TranslationService carries bodies from dialect to dialect: pure, no upstream is called.
-    For internal teams; the public surfaces go through InferenceService.
+    For internal teams that call providers themselves; the public surfaces go through
+    InferenceService. Admitted by `authorization: Bearer sk-gb-…` metadata or the service token.
+
+    A request that is wrong is INVALID_REQUEST; one that cannot be carried is UNSUPPORTED_FEATURE;
+    the ErrorInfo's metadata names the field as `param`. Reasoning that earlier answers carried
+    under a seal is left out: only InferenceService knows whose it is.
     """
 
     @_typing.overload
@@ -41,7 +46,12 @@ class TranslationServiceStub:
 @_typing.type_check_only
 class TranslationServiceAsyncStub(TranslationServiceStub):
     """TranslationService carries bodies from dialect to dialect: pure, no upstream is called.
-    For internal teams; the public surfaces go through InferenceService.
+    For internal teams that call providers themselves; the public surfaces go through
+    InferenceService. Admitted by `authorization: Bearer sk-gb-…` metadata or the service token.
+
+    A request that is wrong is INVALID_REQUEST; one that cannot be carried is UNSUPPORTED_FEATURE;
+    the ErrorInfo's metadata names the field as `param`. Reasoning that earlier answers carried
+    under a seal is left out: only InferenceService knows whose it is.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -50,7 +60,12 @@ class TranslationServiceAsyncStub(TranslationServiceStub):
 
 class TranslationServiceServicer(metaclass=_abc_1.ABCMeta):
     """TranslationService carries bodies from dialect to dialect: pure, no upstream is called.
-    For internal teams; the public surfaces go through InferenceService.
+    For internal teams that call providers themselves; the public surfaces go through
+    InferenceService. Admitted by `authorization: Bearer sk-gb-…` metadata or the service token.
+
+    A request that is wrong is INVALID_REQUEST; one that cannot be carried is UNSUPPORTED_FEATURE;
+    the ErrorInfo's metadata names the field as `param`. Reasoning that earlier answers carried
+    under a seal is left out: only InferenceService knows whose it is.
     """
 
     @_abc_1.abstractmethod
