@@ -52,6 +52,11 @@ class Standing:
     account: Account
     policy: Policy
 
+    def ends_at(self) -> float:
+        """When time ends the key or its account; infinity where it never does."""
+        moments = (self.key.expires_at, self.account.expires_at)
+        return min((moment for moment in moments if moment is not None), default=float("inf"))
+
 
 @dataclass(frozen=True, slots=True)
 class Granted:
@@ -264,17 +269,19 @@ class LeaseRegistry:
         is_due = lease.is_suspect or now - lease.checked_at >= CHECK_S
         if not is_due and now < lease.changes_at:
             return Renewed(lease.grant, lease.expires_at)
+        # Before the look: what is noticed during it must be looked at again.
+        lease.is_suspect = False
         try:
             standing = await self._look(lease, product, now)
         except ServiceFault as fault:
             if fault.reason is Reason.STORE_AWAY:
                 return self._go_on(lease, now, fault)
-            if fault.reason is Reason.KEY_EXPIRED:
-                await self._announce_expiry(lease.standing.key)
+            if fault.reason in (Reason.KEY_EXPIRED, Reason.ACCOUNT_EXPIRED):
+                await self._announce_expiry(lease.standing.key, fault.reason)
             return Revoked(fault.reason.value)
         before, lease.standing = lease.standing, standing
-        lease.checked_at, lease.is_suspect = now, False
-        if standing.policy != before.policy:
+        lease.checked_at = now
+        if standing.policy != before.policy or standing.ends_at() != before.ends_at():
             self._sign(lease, now)
             return PolicyChanged(lease.grant, standing.policy)
         return self._renew(lease, now)
@@ -294,6 +301,7 @@ class LeaseRegistry:
 
     def _go_on(self, lease: Lease, now: float, fault: ServiceFault) -> LeaseEvent:
         """Nothing is known against the key: the lease goes on for the configured grace."""
+        lease.is_suspect = True
         if now - lease.checked_at > self._grace_s:
             raise fault
         return self._renew(lease, now)
@@ -303,20 +311,19 @@ class LeaseRegistry:
             self._sign(lease, now)
         return Renewed(lease.grant, lease.expires_at)
 
-    async def _announce_expiry(self, key: Key) -> None:
-        """Time ends a key without a word; relays must hear of it to end what still runs."""
-        reason = Reason.KEY_EXPIRED.value
-        change = Change("", ChangeKind.KEY, key.key_id, key.account_id, reason)
+    async def _announce_expiry(self, key: Key, reason: Reason) -> None:
+        """Time ends keys and accounts without a word; relays must hear of it to end what runs."""
+        if reason is Reason.KEY_EXPIRED:
+            change = Change("", ChangeKind.KEY, key.key_id, key.account_id, reason.value)
+        else:
+            change = Change("", ChangeKind.ACCOUNT, "", key.account_id, reason.value)
         with contextlib.suppress(ServiceFault):
             await self._store.announce(change)
 
     def _sign(self, lease: Lease, now: float) -> None:
-        """A new grant; it never outlives the key."""
+        """A new grant; it never outlives the key or its account."""
         standing, policy = lease.standing, lease.standing.policy
-        expires_at = now + GRANT_LIFE_S
-        for moment in (standing.key.expires_at, standing.account.expires_at):
-            if moment is not None:
-                expires_at = min(expires_at, moment)
+        expires_at = min(now + GRANT_LIFE_S, standing.ends_at())
         lease.renewed_at, lease.expires_at = now, expires_at
         lease.changes_at = next_change(standing.account, standing.key, now)
         self._limits[lease.lease_id] = policy.limits
