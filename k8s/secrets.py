@@ -13,16 +13,20 @@ from typing import Final
 
 import yaml
 
-from k8s.check.processes import CONFIGS, required_settings
+from k8s.check.processes import CONFIGS, known_settings, required_settings
 from laptop.secret_file import MINTS
 
+_CALLERS: Final = {"GATEBEYZ_PEPPER"}
 _STORE: Final[Mapping[str, tuple[str, ...]]] = {"auth": ("REDIS_URL",)}
 
 PROCESS_SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
-    process: (*sorted(required_settings(config) & set(MINTS)), *_STORE.get(process, ()))
+    process: (
+        *sorted((required_settings(config) | known_settings(config) & _CALLERS) & set(MINTS)),
+        *_STORE.get(process, ()),
+    )
     for process, config in CONFIGS.items()
 }
-"""What each process cannot start without, and what it takes to reach the store."""
+"""What each process cannot start or take direct callers without, and what reaches the store."""
 
 STORE_SECRET: Final = "gatebeyz-redis"  # noqa: S105 - an object's name
 OPERATORS_OWN: Final[Mapping[str, set[str]]] = {
