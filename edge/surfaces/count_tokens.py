@@ -82,10 +82,10 @@ class CountTokensSurface:
         self._allowance.spend(lease.policy.account_id)
         limit = self._admittance.max_body_bytes
         request.body = await read_body(receive, request.headers, limit)
-        request.parsed = parse_body(request.body)
-        if not isinstance(request.parsed.get("messages"), list):
+        parsed = parse_body(request.body)
+        if not isinstance(parsed.get("messages"), list):
             raise _missing("messages", "a list of messages is required")
-        request.model = _model_of(request.parsed)
+        request.model = _model_of(parsed)
         routes = self._admittance.counting_routes(lease.policy, request.model)
         exact = await self._recall_or_ask(request, receive, lease, routes) if routes else None
         if exact is not None:

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc.aio
@@ -60,7 +60,6 @@ class Request:
     headers: dict[bytes, bytes]
     span: tracing.Span
     body: bytes = b""
-    parsed: dict[str, Any] = field(default_factory=dict)
     model: str = ""
     status: int = 0
     reason: str = ""
@@ -126,8 +125,7 @@ class InferenceSurface:
         lease = await self._admittance.identify(request.scope)
         limit = self._admittance.max_body_bytes
         request.body = await read_body(receive, request.headers, limit)
-        request.parsed = parse_body(request.body)
-        peek = self.dialect.peek(request.parsed)
+        peek = self.dialect.peek(parse_body(request.body))
         request.model = peek.model
         is_sealed = may_hold_envelope(request.body)
         road = self._admittance.road(lease.policy, peek, self.dialect.name, is_sealed=is_sealed)
