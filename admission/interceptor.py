@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
@@ -41,6 +42,8 @@ class CallerConfig(Protocol):
     @property
     def auth_target(self) -> str: ...
     @property
+    def tls(self) -> Path | None: ...
+    @property
     def service_token(self) -> SecretText: ...
     @property
     def pepper(self) -> SecretText | None: ...
@@ -56,7 +59,7 @@ class DirectCallers(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         self._channel: grpc.aio.Channel | None = None
         self._door: Door | None = None
         if config.pepper is not None:
-            self._channel = open_channel(config.auth_target, config.service_token)
+            self._channel = open_channel(config.auth_target, config.service_token, config.tls)
             holder = LeaseHolder(self._channel, f"{process}-{secrets.token_hex(8)}")
             self._door = Door(holder, Peppers.of(config.pepper, config.pepper_previous))
 

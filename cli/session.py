@@ -29,12 +29,13 @@ class Session:
 
     target: str
     token: SecretText
+    tls: Path | None = None
 
     def run(self, work: Callable[[OperatorClient], Awaitable[T]]) -> T:
         """Runs ``work`` with a client; a refusal becomes the command's error."""
 
         async def connect() -> T:
-            async with open_operator(self.target, self.token) as client:
+            async with open_operator(self.target, self.token, self.tls) as client:
                 return await work(client)
 
         try:
@@ -48,7 +49,8 @@ def open_session(environ: Mapping[str, str] | None = None, folder: Path | None =
     environ = os.environ if environ is None else environ
     data_dir = (folder or Path.cwd()) / DATA_DIR
     target = environ.get("GATEBEYZ_AUTH_TARGET") or _running_target(data_dir) or DEFAULT_TARGET
-    return Session(target, SecretText(_find_token(environ, data_dir)))
+    tls = Path(environ["GATEBEYZ_TLS"]) if environ.get("GATEBEYZ_TLS") else None
+    return Session(target, SecretText(_find_token(environ, data_dir)), tls)
 
 
 def _running_target(data_dir: Path) -> str | None:

@@ -31,7 +31,7 @@ from runtime.serving import observe, run
 async def main(config: Config, catalog: CatalogFile) -> None:
     """Wire it and serve until SIGTERM."""
     targets = (config.auth, config.counter, config.translator, config.relay)
-    channels = [open_channel(target, config.service_token) for target in targets]
+    channels = [open_channel(target, config.service_token, config.tls) for target in targets]
     auth, counter, translator, relay = channels
     leases = LeaseHolder(auth, f"edge-{secrets.token_hex(8)}")
     relay_stub = inference_pb2_grpc.InferenceServiceStub(relay)

@@ -35,6 +35,7 @@ OPERATORS_OWN: Final[Mapping[str, set[str]]] = {
     "gatebeyz-credits-tls": {"tls.crt", "tls.key"},
     "gatebeyz-panel-tls": {"tls.crt", "tls.key"},
     "gatebeyz-credits-panel-tls": {"tls.crt", "tls.key"},
+    **{f"gatebeyz-tls-{process}": {"tls.crt", "tls.key", "ca.crt"} for process in CONFIGS},
 }
 _SENTINELS: Final = ",".join(f"sentinel-{number}.sentinel:26379" for number in range(3))
 

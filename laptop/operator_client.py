@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import grpc.aio
@@ -74,9 +75,11 @@ class OperatorClient:
 
 
 @asynccontextmanager
-async def open_operator(target: str, token: SecretText) -> AsyncIterator[OperatorClient]:
-    """A client of the auth service at ``target``."""
-    async with open_channel(target, None) as channel:
+async def open_operator(
+    target: str, token: SecretText, tls: Path | None = None
+) -> AsyncIterator[OperatorClient]:
+    """A client of the auth service at ``target``; ``tls`` as of ``open_channel``."""
+    async with open_channel(target, None, tls) as channel:
         yield OperatorClient(
             auth_pb2_grpc.AccountServiceStub(channel),
             auth_pb2_grpc.KeyServiceStub(channel),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -11,6 +12,8 @@ import grpc.aio
 
 from runtime import tracing
 from runtime.config import SecretText
+from runtime.rotating_channel import RotatingChannel
+from runtime.tls import CertificateFolder, Identity, channel_credentials
 
 SERVICE_TOKEN_KEY: Final = "x-gatebeyz-service"  # noqa: S105 - a header's name
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
@@ -77,14 +80,26 @@ SERVER_OPTIONS: Final = (
 )
 
 
-def open_channel(target: str, service_token: SecretText | None) -> grpc.aio.Channel:
+def open_channel(
+    target: str, service_token: SecretText | None, tls: Path | None = None
+) -> grpc.aio.Channel:
     """A channel to ``target`` ("host:port", "dns:///name:port").
 
-    Calls carry the token, and the trace they are part of.
+    Calls carry the token, and the trace they are part of. ``tls`` is a folder that
+    :class:`runtime.tls.CertificateFolder` reads.
     """
     metadata = [(SERVICE_TOKEN_KEY, service_token.reveal())] if service_token else []
     interceptors = [_UnaryIdentity(metadata), _StreamIdentity(metadata)]
-    return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS, interceptors=interceptors)
+    if tls is None:
+        return grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS, interceptors=interceptors)
+
+    def open_with(identity: Identity) -> grpc.aio.Channel:
+        credentials = channel_credentials(identity)
+        return grpc.aio.secure_channel(
+            target, credentials, options=CHANNEL_OPTIONS, interceptors=interceptors
+        )
+
+    return RotatingChannel(CertificateFolder(tls), open_with)
 
 
 class _Identity:

@@ -82,6 +82,21 @@ class ProcessConfig:
     metrics_listen: str = setting(
         "GATEBEYZ_METRICS_LISTEN", default="", help="host:port of /metrics; empty = none"
     )
+    tls: Path | None = setting(
+        "GATEBEYZ_TLS",
+        default=None,
+        help="folder of tls.crt, tls.key and ca.crt for gRPC, both ways; empty = no TLS",
+    )
+    callers: tuple[str, ...] = setting(
+        "GATEBEYZ_CALLERS",
+        default=(),
+        help="names in certificates of those who may call; empty = whoever has one",
+    )
+    health_listen: str = setting(
+        "GATEBEYZ_HEALTH_LISTEN",
+        default="",
+        help="host:port of health without TLS, for probes that cannot do it; empty = none",
+    )
     traces: str = setting(
         "GATEBEYZ_TRACES",
         default="",

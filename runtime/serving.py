@@ -21,11 +21,13 @@ from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection
 
 from runtime import tracing
+from runtime.caller import CallerInterceptor
 from runtime.channels import ACCEPTING, SERVER_OPTIONS
 from runtime.config import ConfigError, ProcessConfig
 from runtime.interceptors import FaultInterceptor
 from runtime.logs import get_logger
 from runtime.metrics import DRAINING, READY, serve_metrics
+from runtime.tls import CertificateFolder, server_credentials
 
 READY_INTERVAL_S: Final = 1.0
 # A little more than the longest exchange with an upstream may last.
@@ -83,8 +85,13 @@ def observe(name: str, config: ProcessConfig) -> None:
 async def serve(process: Process) -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
     log = get_logger()
+    callers = process.config.callers
     server = grpc.aio.server(
-        interceptors=(FaultInterceptor(), *process.interceptors),
+        interceptors=(
+            FaultInterceptor(),
+            *([CallerInterceptor(callers)] if callers else ()),
+            *process.interceptors,
+        ),
         options=(
             *SERVER_OPTIONS,
             ("grpc.max_connection_age_grace_ms", int(process.stream_limit_s * 1000)),
@@ -97,9 +104,9 @@ async def serve(process: Process) -> None:
     reflection.enable_server_reflection((*names, reflection.SERVICE_NAME), server)
     await _set_health(health, process, is_ready=False)
     await health.set(ACCEPTING, health_pb2.HealthCheckResponse.SERVING)
-    if server.add_insecure_port(process.listen) == 0:
-        raise OSError(f"cannot listen on {process.listen}")
+    _bind(server, process.listen, process.config)
     await server.start()
+    probed = await _serve_health(health, process.config.health_listen)
     observe(process.name, process.config)
     log.info("listening", listen=process.listen)
 
@@ -119,12 +126,37 @@ async def serve(process: Process) -> None:
     if process.on_stop is not None:
         process.on_stop()
     await server.stop(grace_s)
+    await probed.stop(0)
     if process.on_drain is not None:
         await process.on_drain()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     log.info("stopped")
+
+
+def _bind(server: grpc.aio.Server, listen: str, config: ProcessConfig) -> None:
+    """Listen, behind certificates where they are configured. OSError, ConfigError."""
+    if config.tls is None:
+        if config.callers:
+            raise ConfigError(["GATEBEYZ_CALLERS needs GATEBEYZ_TLS: names come by certificate"])
+        port = server.add_insecure_port(listen)
+    else:
+        credentials = server_credentials(CertificateFolder(config.tls))
+        port = server.add_secure_port(listen, credentials)
+    if port == 0:
+        raise OSError(f"cannot listen on {listen}")
+
+
+async def _serve_health(health: HealthServicer, listen: str) -> grpc.aio.Server:
+    """The same health without certificates, for a kubelet, which has none."""
+    server = grpc.aio.server()
+    if listen:
+        health_pb2_grpc.add_HealthServicer_to_server(health, server)
+        if server.add_insecure_port(listen) == 0:
+            raise OSError(f"cannot listen on {listen}")
+    await server.start()
+    return server
 
 
 def _stop_event() -> asyncio.Event:

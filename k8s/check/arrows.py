@@ -34,6 +34,20 @@ def check_policies(manifests: Sequence[Manifest]) -> list[str]:
     return faults
 
 
+def check_callers(manifests: Sequence[Manifest]) -> list[str]:
+    """Where certificates name the callers of a process, every arrow to it is among them."""
+    faults = []
+    for deployment in of_kind(manifests, "Deployment"):
+        callee = deployment["metadata"]["name"]
+        (container,) = pod_of(deployment)["containers"]
+        for entry in container.get("env", ()):
+            if entry["name"] == "GATEBEYZ_CALLERS":
+                admitted = set(entry["value"].split(","))
+                missing = {a for a, b in arrows() if b == callee} - admitted
+                faults += [f"{name_of(deployment)} does not admit {a}" for a in sorted(missing)]
+    return faults
+
+
 def _calls(manifests: Sequence[Manifest]) -> set[tuple[str, str]]:
     """The code's arrows, and those of a store that runs beside it."""
     calls = arrows()
@@ -47,14 +61,14 @@ def _calls(manifests: Sequence[Manifest]) -> set[tuple[str, str]]:
 
 
 def _ports(manifests: Sequence[Manifest], name: str) -> list[int]:
-    """The ports a callee is called on; the edge and metrics are not called by us."""
+    """The ports a callee is called on; metrics and health are not called by us."""
     return [
         port["containerPort"]
         for workload in workloads(manifests)
         if workload["metadata"]["name"] == name
         for container in pod_of(workload)["containers"]
         for port in container.get("ports", ())
-        if port["name"] != "metrics"
+        if port["name"] not in ("metrics", "health")
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from k8s.check.arrows import check_policies
+from k8s.check.arrows import check_callers, check_policies
 from k8s.check.hardening import check_grace, check_hardening
 from k8s.check.quantities import check_resources
 from k8s.check.references import check_references, check_settings
@@ -22,7 +22,7 @@ from k8s.secrets import made_beside
 
 _FITTING: Final[tuple[Callable[[Sequence[Manifest]], list[str]], ...]] = (
     check_selectors, check_ports, check_probes, check_scaling, check_budgets, check_resources,
-    check_hardening, check_grace, check_settings, check_policies,
+    check_hardening, check_grace, check_settings, check_policies, check_callers,
 )  # fmt: skip
 
 

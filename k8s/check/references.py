@@ -54,9 +54,14 @@ def _env_faults(pod: dict[str, Any], maps: Keys, secrets: Keys) -> Iterator[str]
             if "valueFrom" in entry:
                 yield f"has {name} in its environment from elsewhere: secrets are files"
             elif (name.endswith("_FILE") or value.startswith(("/etc/", "/run/"))) and not (
-                _file_exists(value, container, pod, maps, secrets)
+                _is_mounted(value, container) or _file_exists(value, container, pod, maps, secrets)
             ):
                 yield f"reads {name} from {value}, which is not there"
+
+
+def _is_mounted(path: str, container: dict[str, Any]) -> bool:
+    """Whether a folder is a mount."""
+    return any(mount["mountPath"] == path for mount in container.get("volumeMounts", ()))
 
 
 def _file_exists(

@@ -33,12 +33,12 @@ OUTBOX_DRAIN_S = 20.0
 
 async def main(config: RelayConfig, catalog: CatalogFile) -> None:
     """Compose the process and serve until told to stop."""
-    channel = open_channel(config.auth_target, config.service_token)
+    channel = open_channel(config.auth_target, config.service_token, config.tls)
     auth = auth_pb2_grpc.AuthServiceStub(channel)
     ledger = ledger_pb2_grpc.LedgerServiceStub(channel)
     dialer, registry, callers = Dialer(), Registry(), DirectCallers(config, "relay")
     outbox = Outbox(sender(ledger), open_file(config.outbox))
-    counter = open_channel(config.counter_target, config.service_token)
+    counter = open_channel(config.counter_target, config.service_token, config.tls)
     count = counting(counter_pb2_grpc.CounterServiceStub(counter))
     holds = Holds(ledger, config.hold_s, count=count, on_store=outbox.notice_store)
     watch = RevocationWatch(auth, registry, now=time.monotonic, on_return=outbox.replay)

@@ -28,8 +28,8 @@ from services.translator.translation import TranslationService
 
 async def main(config: Config, catalog: CatalogFile) -> None:
     """Compose the process and serve until told to stop."""
-    relay = open_channel(config.relay, config.service_token)
-    counter = open_channel(config.counter, config.service_token)
+    relay = open_channel(config.relay, config.service_token, config.tls)
+    counter = open_channel(config.counter, config.service_token, config.tls)
     inference = InferenceService(
         Parts(
             catalog=catalog.current,

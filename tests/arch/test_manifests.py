@@ -262,6 +262,14 @@ BROKEN: dict[str, tuple[Break, str]] = {
         _set("Deployment/relay:spec.minReadySeconds", 0),
         "goes before callers know its successor",
     ),
+    "a caller whose certificate is not admitted": (
+        _container(
+            lambda c: next(e for e in c["env"] if e["name"] == "GATEBEYZ_CALLERS").update(
+                value="edge"
+            )
+        ),
+        "Deployment/relay does not admit translator",
+    ),
     "an arrow that may not leave": (
         lambda o: o.pop("NetworkPolicy/translator-to-relay"),
         "a call from translator to relay:7404 may not leave",

@@ -27,6 +27,7 @@ from laptop.supervisor import Supervisor
 from runtime.config import SecretText
 from tests.cluster.names import NameServer
 from tests.cluster.plan import (
+    HEALTH_PORT,
     KINDS,
     METRICS_PORT,
     NETWORK,
@@ -72,6 +73,7 @@ class Cluster:
     folder: Path
     names: NameServer
     environ: dict[str, str]
+    certificates: Path | None = None
     key: str = ""
     replicas: dict[str, list[Replica]] = field(default_factory=dict)
     _ingress: list[str] = field(default_factory=list)
@@ -118,12 +120,12 @@ class Cluster:
         probe = (
             http_probe(kind.port, host=address)
             if name == "edge"
-            else grpc_probe(f"{address}:{kind.port}")
+            else grpc_probe(f"{address}:{HEALTH_PORT if self.certificates else kind.port}")
         )
         command = Command(
             name=f"{name}-{self._numbers[name]}",
             argv=command_of(kind),
-            environ=replica_environ(kind, address, self.environ),
+            environ=replica_environ(kind, address, self.environ, self.certificates),
             probe=probe,
         )
         child = Child(command, self.folder / f"{command.name}.log")
@@ -163,7 +165,10 @@ class Cluster:
 
 @contextlib.asynccontextmanager
 async def running_cluster(
-    folder: Path, counts: dict[str, int], settings: dict[str, str] | None = None
+    folder: Path,
+    counts: dict[str, int],
+    settings: dict[str, str] | None = None,
+    certificates: Path | None = None,
 ) -> AsyncIterator[Cluster]:
     """A cluster with a store, the demo upstream, and this many replicas of each process."""
     secrets = keep_secrets(folder / "secrets")
@@ -191,15 +196,15 @@ async def running_cluster(
             {**environ, "GATEBEYZ_DEMO_LISTEN": f"127.0.0.1:{demo_port}"},
             http_probe(demo_port),
         )
-        cluster = Cluster(folder, names, environ)
+        cluster = Cluster(folder, names, environ, certificates)
         try:
             await supervisor.start([store.command(environ), demo], START_S)
             for name in KINDS:
                 await cluster.scale(name, counts.get(name, 1))
-            auth = cluster.replicas["auth"][0]
             token = SecretText(secrets[OPERATOR_TOKEN].read_text(encoding="utf-8"))
-            target = f"{auth.address}:{auth.kind.port}"
-            async with open_operator(target, token) as operator:
+            target = names.target("auth", KINDS["auth"].port)
+            own = certificates / "operator" if certificates else None
+            async with open_operator(target, token, own) as operator:
                 cluster.key = await issue_key(operator, PLAN)
             yield cluster
         finally:

@@ -15,6 +15,7 @@ from laptop.profile import EDGE_SECRETS, SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
 METRICS_PORT = 9464
+HEALTH_PORT = 7409
 CREDITS_PORT = 8081
 # A second octet of one's own, so that two clusters may run side by side.
 NETWORK = f"127.{16 + os.getpid() % 200}"
@@ -61,8 +62,19 @@ KINDS = {
 """In the order a roll-out takes them: callees first."""
 
 
-def replica_environ(kind: Kind, address: str, common: dict[str, str]) -> dict[str, str]:
-    """The environment of one replica."""
+CALLERS = {
+    "auth": "counter,edge,operator,relay,translator",
+    "counter": "edge,relay,translator",
+    "relay": "edge,translator",
+    "translator": "edge",
+}
+"""Who may call whom, by the names in certificates."""
+
+
+def replica_environ(
+    kind: Kind, address: str, common: dict[str, str], certificates: Path | None
+) -> dict[str, str]:
+    """The environment of one replica; ``certificates`` has a folder for each kind."""
     secrets = {f"{name}_FILE": common[f"{name}_FILE"] for name in kind.secrets}
     settings = {name: value for name, value in common.items() if not name.endswith("_FILE")}
     own = {
@@ -71,6 +83,11 @@ def replica_environ(kind: Kind, address: str, common: dict[str, str]) -> dict[st
     }
     if kind.name == "edge":
         own["GATEBEYZ_CREDITS_LISTEN"] = f"{address}:{CREDITS_PORT}"
+    if certificates is not None:
+        own["GATEBEYZ_TLS"] = str(certificates / kind.name)
+        if kind.name in CALLERS:
+            own["GATEBEYZ_CALLERS"] = CALLERS[kind.name]
+            own["GATEBEYZ_HEALTH_LISTEN"] = f"{address}:{HEALTH_PORT}"
     return {**settings, **secrets, **own}
 
 
