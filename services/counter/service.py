@@ -36,9 +36,9 @@ class CounterService(counter_pb2_grpc.CounterServiceServicer):
     async def CountTokens(  # noqa: N802 - the name of the RPC
         self, request: counter_pb2.CountTokensRequest, context: Any
     ) -> AsyncIterator[counter_pb2.CountTokensResponse]:
-        items = [_read_item(index, item) for index, item in enumerate(request.items)]
-        if len(items) > MAX_ITEMS:
+        if len(request.items) > MAX_ITEMS:
             raise ServiceFault(Reason.TOO_LARGE, f"A request may hold {MAX_ITEMS} items at most.")
+        items = [_read_item(index, item) for index, item in enumerate(request.items)]
         tokens = failed = 0
         with self._pool.admit(len(items), sum(len(item.content) for item in items)):
             async with aclosing(

@@ -15,7 +15,13 @@ from runtime.faults import Reason, ServiceFault
 from services.counter.family import load_calibration
 from services.counter.job import Item, Job, Report
 from services.counter.meter import Meter
-from services.counter.service import JOB_BYTES, MAX_JOB_BYTES, CounterService, gather_jobs
+from services.counter.service import (
+    JOB_BYTES,
+    MAX_ITEMS,
+    MAX_JOB_BYTES,
+    CounterService,
+    gather_jobs,
+)
 from services.counter.worker import count_item
 
 METER = Meter(load_calibration(), may_reconstruct=False)
@@ -124,6 +130,13 @@ async def test_an_item_that_says_too_little_refuses_the_request(item: Any) -> No
     with pytest.raises(ServiceFault) as refused:
         await ask(InlinePool(), item)
     assert refused.value.reason is Reason.INVALID_REQUEST
+
+
+async def test_a_request_of_too_many_items_is_refused() -> None:
+    item = text("gpt-4o", "Hello")
+    with pytest.raises(ServiceFault) as refused:
+        await ask(InlinePool(), *[item] * (MAX_ITEMS + 1))
+    assert refused.value.reason is Reason.TOO_LARGE
 
 
 async def test_a_full_pool_refuses() -> None:
