@@ -33,8 +33,10 @@ MISS_BUDGET_CHARS: Final = 196_608
 _GOLDEN_COUNTS: Final = {"v3": 37, "v4.7": 42, "v4.8": 42}
 
 _MEMO_ENTRIES: Final = 200_000
-_MEMO_WORD_CHARS: Final = 64
-_LONGEST_WORD_CHARS: Final = 8_192
+_MEMO_CHARS: Final = 64
+_LONGEST_CHARS: Final = 8_192
+"""Longest word, or whitespace between two, that is priced; and a text's last line breaks."""
+
 _MARKED_CHARS: Final = 3  # a marked "a" is <bow>a<eow>
 
 # After normalization these are the only characters of the space class.
@@ -131,7 +133,7 @@ class PieceTable:
 
 
 def _remember(memo: dict[str, int], key: str, cost: int) -> None:
-    if len(key) > _MEMO_WORD_CHARS:
+    if len(key) > _MEMO_CHARS:
         return
     if len(memo) >= _MEMO_ENTRIES:
         memo.clear()
@@ -184,17 +186,23 @@ class Reconstruction:
             return 0
         normal = self._pieces.normalize(text)
         body = normal.rstrip("\n")
-        total = self._pieces.price_tail(len(normal) - len(body))
         head = _WORD.match(body)
         if head is None:
-            return total + self._pieces.price_bare(body)
+            return self._count_blank(body, len(normal) - len(body))
+        total = self._pieces.price_tail(min(len(normal) - len(body), _LONGEST_CHARS))
         words = _WORD.findall(body, head.end())
         following = words[0][0] if words else body[head.end() :]
         cost, closes = self._price_head(head.group(), following, has_space=text[0] == " ")
         return total + cost + self._count_words(words, closes, body)
 
+    def _count_blank(self, body: str, newlines: int) -> int:
+        """A text without a word."""
+        if len(body) + newlines > _LONGEST_CHARS:
+            return self._estimated(body + "\n" * newlines)
+        return self._pieces.price_tail(newlines) + self._pieces.price_bare(body)
+
     def _price_head(self, head: str, following: str, *, has_space: bool) -> tuple[int, bool]:
-        if len(head) > _LONGEST_WORD_CHARS:
+        if len(head) > _LONGEST_CHARS:
             return self._estimated(head), True
         return self._pieces.price_head(
             head, is_spaced=_is_seam(following), has_head_space=has_space
@@ -217,17 +225,24 @@ class Reconstruction:
                     return total + self._estimated(rest)
                 packed = self._price_word(word, side)
             if gap != " ":
-                total += pieces.price_gap(gap)
+                total += self._price_gap(gap)
             elif not (closes and packed & _OPENS):
                 total += pieces.space_cost
             total += packed >> 2
             closes = packed & _CLOSES != 0
-        return total + (pieces.price_gap(gaps[-1]) if gaps[-1] else 0)
+        return total + (self._price_gap(gaps[-1]) if gaps[-1] else 0)
 
     def _price_word(self, word: str, side: int) -> int:
-        if len(word) > _LONGEST_WORD_CHARS:
+        if len(word) > _LONGEST_CHARS:
             return self._estimated(word) << 2 | _OPENS | _CLOSES
         return self._pieces.price_word(word, side)
+
+    def _price_gap(self, gap: str) -> int:
+        if len(gap) > _MEMO_CHARS:
+            self._budget -= len(gap)
+            if self._budget < 0 or len(gap) > _LONGEST_CHARS:
+                return self._estimated(gap)
+        return self._pieces.price_gap(gap)
 
     def _estimated(self, text: str) -> int:
         self.is_estimate = True

@@ -88,6 +88,16 @@ def test_a_word_too_long_to_price_is_estimated(unit: str) -> None:
 
 
 @needs_ctok
+@pytest.mark.parametrize(
+    "text", [" " * 20_000, "\n" * 20_000, "a" + "\t" * 20_000 + "b", "\n \n" * 9_000]
+)
+def test_whitespace_too_long_to_price_is_estimated(text: str) -> None:
+    engine = Reconstruction(load_pieces("v3"), load_vocabulary("o200k_base"))
+    assert engine.count(text) > 0
+    assert engine.is_estimate
+
+
+@needs_ctok
 def test_past_the_budget_unseen_words_are_estimated() -> None:
     engine = Reconstruction(load_pieces("v3"), load_vocabulary("o200k_base"))
     text = " ".join(f"unseen{at}word" for at in range(40_000))
