@@ -37,6 +37,17 @@ def test_case_39_half_a_surrogate_pair_is_rendered_as_an_escape() -> None:
     assert json_text.parse(b'{"a":"\\ud83d"}') == {"a": "\ud83d"}
 
 
+def test_a_request_keeps_whole_numbers_that_no_float_can_hold() -> None:
+    for number in ("18446744073709551616", "-123456789012345678901234567890", "9007199254740993"):
+        assert json_text.parse_request(f'{{"n":{number}}}'.encode()) == {"n": int(number)}
+    assert json_text.parse_request(b'{"data":"0000000000000000000000"}')["data"] == "0" * 22
+
+
+def test_half_characters_of_a_request_are_joined_or_replaced() -> None:
+    data = rb'{"a":"\ud83d\ude00 \ud83d \u00fc","\udc00":1}'
+    assert json_text.parse_request(data) == {"a": "😀 \ufffd ü", "\ufffd": 1}
+
+
 @pytest.mark.parametrize("data", [b"", b"{", b"[" * 5_000, b"\xff"])
 def test_broken_json_is_a_value_error(data: bytes) -> None:
     with pytest.raises(ValueError, match=r".*"):

@@ -90,6 +90,32 @@ def test_routes_keep_the_order_of_the_file_or_of_the_assignment() -> None:
     assert anthropic.name == "anthropic/claude-x-2026"
 
 
+def test_abilities_are_overridden_by_the_upstream_and_above_it_by_the_model() -> None:
+    text = GOOD.replace(
+        "    allow_private: true\n",
+        "    allow_private: true\n    model_capabilities: {max_stops: 9, images: false}\n",
+    )
+    catalog = load(text)
+    large, plain = catalog.models["claude-x"], catalog.models["plain"]
+    local, anthropic = catalog.routes(large)
+
+    assert catalog.capabilities(large, local).max_stops == 2  # the model's own word
+    assert not catalog.capabilities(large, local).images
+    assert catalog.capabilities(large, anthropic).images
+    assert catalog.capabilities(plain, plain.routes[0]).max_stops == 9
+    assert "line 12" in faults_of(text.replace("images: false", "imags: 1"))[0]
+
+
+def test_the_most_a_model_writes_is_said_or_known_of_its_first_route() -> None:
+    text = GOOD.replace("    max_output: 64000\n", "")
+    catalog = load(text)
+
+    assert load().models["claude-x"].max_output == 64_000
+    assert catalog.models["claude-x"].max_output == 128_000
+    assert "max_output" not in catalog.models["claude-x"].capabilities
+    assert catalog.models["plain"].max_output == 32_000
+
+
 def test_a_secret_does_not_show() -> None:
     assert "provider-secret-1" not in repr(load())
 
