@@ -4,8 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+JS := tests/sdk_js
+JS_STAMP := $(JS)/node_modules/.installed
 
-.PHONY: help run test crash bench check cluster dashboard k8s format messages docs protos lock clean
+.PHONY: help run test js test-js crash bench check cluster dashboard k8s format messages docs protos lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -15,6 +17,11 @@ run: $(STAMP) ## Start everything on this machine and print how to call it
 
 test: $(DEV_STAMP) ## Install what is needed and run every test, from unit to end to end
 	@$(BIN)/python -m pytest
+
+js: $(JS_STAMP) ## Install the JavaScript SDKs (needs npm); make test runs them from then on
+
+test-js: $(DEV_STAMP) $(JS_STAMP) ## Install the JavaScript SDKs and run them on every model
+	@$(BIN)/python -m pytest -q tests/e2e/test_sdks_js.py
 
 bench: $(DEV_STAMP) ## Measure what the parts cost and print it; no figure is a test
 	@$(BIN)/python -m pytest -q -m bench tests/bench
@@ -64,7 +71,7 @@ lock: ## Resolve the lock files anew (needs uv on the PATH)
 		--no-annotate --no-header --extra dev pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove what was installed, built and stored here
-	rm -rf $(VENV) .gatebeyz build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(JS)/node_modules .gatebeyz build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
@@ -81,3 +88,7 @@ $(DEV_STAMP): requirements-dev.lock pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@ $(STAMP)
+
+$(JS_STAMP): $(JS)/package-lock.json $(JS)/package.json
+	@cd $(JS) && npm ci --silent
+	@touch $@

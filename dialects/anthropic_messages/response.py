@@ -71,7 +71,8 @@ class _Block:
             case BlockKind.REASONING:
                 return self._render_thinking(text, context)
             case _ if text or self.citations:
-                return {"type": "text", "text": text, "citations": self.citations or None}
+                cited = {"citations": self.citations} if self.citations else {}
+                return {"type": "text", "text": text, **cited}  # null breaks the AI SDK
             case _:
                 return None
 

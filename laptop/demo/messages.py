@@ -195,7 +195,7 @@ def _blocks(turn: Turn) -> list[dict[str, Json]]:
         if turn.directives.redacted:
             blocks.append({"type": "redacted_thinking", "data": sign("redacted")})
     if answer.text and answer.stop is not Stop.REFUSAL:
-        blocks.append({"type": "text", "text": answer.text, "citations": None})
+        blocks.append({"type": "text", "text": answer.text})
     blocks.extend(
         {
             "type": "tool_use",

@@ -30,7 +30,7 @@ FROM_ENVIRONMENT = {
     "ANTHROPIC": "import anthropic; print(list(anthropic.Anthropic().models.list(limit=100)))",
     "OPENAI": "import openai; print(list(openai.OpenAI().models.list()))",
 }
-NODE_MODULES = Path(os.environ.get("GATEBEYZ_NODE_MODULES", ROOT / "node_modules"))
+NODE_MODULES = ROOT / "tests" / "sdk_js" / "node_modules"
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def test_every_python_example_on_the_pages_runs(stack: Stack) -> None:
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node on this machine")
 @pytest.mark.skipif(
     not (NODE_MODULES / "openai").is_dir(),
-    reason="the JavaScript SDKs are not installed in GATEBEYZ_NODE_MODULES or ./node_modules",
+    reason="the JavaScript SDKs are not installed: make js does it",
 )
 def test_every_javascript_example_on_the_pages_runs(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "node_modules").symlink_to(NODE_MODULES.resolve())
