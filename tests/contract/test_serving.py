@@ -27,7 +27,7 @@ TOKEN = SecretText("a-service-token-0123456789")
 PROCESS = """
 import asyncio, sys
 from gatebeyz.counter.v1 import counter_pb2, counter_pb2_grpc
-from runtime.config import SecretText
+from runtime.config import ProcessConfig, SecretText
 from runtime.faults import Reason, ServiceFault
 from runtime.interceptors import ServiceTokenInterceptor
 from runtime.logs import configure
@@ -50,7 +50,7 @@ def attach(server):
 
 async def main():
     await serve(Process(
-        name="words", listen=sys.argv[1], drain_s=5,
+        name="words", config=ProcessConfig(), listen=sys.argv[1], drain_s=5,
         attach=attach,
         service_names=["gatebeyz.counter.v1.CounterService"],
         interceptors=[ServiceTokenInterceptor(SecretText("a-service-token-0123456789"))],
