@@ -20,9 +20,9 @@ import asyncio
 import contextlib
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis.asyncio
@@ -41,6 +41,8 @@ from redis.exceptions import (
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from runtime.faults import Reason, ServiceFault
+
+T = TypeVar("T")
 
 SOCKET_S: Final = 0.25
 CALL_S: Final = 0.55
@@ -130,6 +132,21 @@ class Connection:
             raise
         self._breaker.succeed()
 
+    async def patiently(self, call: Callable[[], Awaitable[T]], limit_s: float) -> T:
+        """The answer of ``call``, made again and again while the store is away, up to a limit.
+
+        Only for what may be done twice. ``call`` bounds each attempt itself.
+        """
+        ends_at = time.monotonic() + limit_s
+        while True:
+            try:
+                return await call()
+            except ServiceFault as fault:
+                is_away = fault.reason is Reason.STORE_AWAY
+                if not is_away or time.monotonic() + AGAIN_S > ends_at:
+                    raise
+            await asyncio.sleep(AGAIN_S)
+
     def script(self, text: str) -> Script:
         """A Lua script that runs by its digest, and is sent to a server that does not know it."""
         return Script(self, text)
@@ -166,14 +183,7 @@ class Script:
     ) -> Any:
         """Run it, again and again through a fail-over; only for scripts that may run twice."""
         values = list(args)
-        ends_at = time.monotonic() + limit_s
-        while True:
-            try:
-                return await self(keys, values)
-            except ServiceFault:
-                if time.monotonic() + AGAIN_S > ends_at:
-                    raise
-            await asyncio.sleep(AGAIN_S)
+        return await self._connection.patiently(lambda: self(keys, values), limit_s)
 
     async def run_copied(
         self, keys: Sequence[str], args: Iterable[str | int], replicas: int, limit_s: float

@@ -135,9 +135,12 @@ async def test_whatever_dies_the_money_adds_up(tmp_path: Path) -> None:
         await settle_down(traffic, watch.auditor)
         watching.cancel()
         await asyncio.wait([watching])
-        faults = watch.faults + judge(await read_journal(traffic), meter, traffic)
+        report(chaos, traffic, meter, watch)
+        entries = await read_journal(traffic)
+        faults = watch.faults + judge(entries, meter, traffic)
         balances = [report async for report in watch.auditor.verify_all()]
-        report(chaos, traffic, meter, watch, sum(one.total.short for one in balances))
+        short = sum(one.total.short for one in balances)
+        print(f"{len(entries)} entries of the journal; short {short} micros; {len(faults)} faults")
         assert faults == []
         assert [one for partition in balances for one in partition.differences] == []
         assert traffic.results["END_COMPLETE"] > 20
@@ -175,12 +178,12 @@ async def read_journal(traffic: Traffic) -> list[ledger_pb2.Entry]:
     return [entry async for message in stream for entry in message.entries]
 
 
-def report(chaos: Chaos, traffic: Traffic, meter: Meter, watch: Watch, short: int) -> None:
+def report(chaos: Chaos, traffic: Traffic, meter: Meter, watch: Watch) -> None:
     """The figures of a run."""
     print(f"\nseed {SEED}: {chaos.kills} kills, faults {dict(chaos.faults)}")
     print(f"{len(traffic.told)} requests, {len(meter.seen)} reached the provider")
     print(f"results {dict(traffic.results)}")
-    print(f"{watch.looks} live looks at partitions; short {short} micros")
+    print(f"{watch.looks} live looks at partitions", flush=True)
 
 
 async def test_looking_before_taking_overspends(tmp_path: Path) -> None:

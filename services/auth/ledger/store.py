@@ -47,12 +47,14 @@ HOLD_MS: Final = 30_000
 RECORD_S: Final = 24 * 3600
 USAGE_S: Final = 400 * 24 * 3600
 BATCH: Final = 64
-# Wallets looked at in one snapshot, entries read in one stretch: about a millisecond each.
-SNAPSHOT_ACCOUNTS: Final = 200
-STRETCH: Final = 1000
+# Wallets looked at in one snapshot, entries read in one stretch: a few milliseconds of the store.
+SNAPSHOT_ACCOUNTS: Final = 100
+STRETCH: Final = 200
 REAP_COUNT: Final = 100
 # A settlement waits through a fail-over before its sender must come again; nobody waits for it.
 SETTLE_S: Final = 4.0
+# Nor does a long reading end because the store was away for a moment.
+READ_S: Final = 5.0
 # Nine billion dollars: beyond 2**53 micros the scripts' numbers are not exact.
 MAX_GRANTED: Final = 9 * 10**15
 _SCRIPTS: Final = (
@@ -218,7 +220,8 @@ class LedgerStore:
         keys = [f"{partition(account_id)}:journal"]
         while cursor:
             args: list[str | int] = [account_id, cursor, since_ms or "-", STRETCH]
-            cursor, *entries = await self._scripts["read_usage"](keys, args)
+            read = self._scripts["read_usage"]
+            cursor, *entries = await read.run_patiently(keys, args, READ_S)
             for sequence, fields in entries:
                 yield read_entry(sequence, _pairs(fields))
 
@@ -226,12 +229,18 @@ class LedgerStore:
         """A partition's entries, oldest first, from ``since`` up to ``until`` ("-", "+": all)."""
         cursor = since
         while True:
-            async with self._connection.bounded():
-                found = await self._redis.xrange(f"{tag}:journal", cursor, until, count=STRETCH)
+            found = await self._read_stretch(tag, cursor, until)
             if not found:
                 return
             yield [read_entry(sequence, fields) for sequence, fields in found]
             cursor = f"({found[-1][0]}"
+
+    async def _read_stretch(self, tag: str, since: str, until: str) -> Any:
+        async def read() -> Any:
+            async with self._connection.bounded():
+                return await self._redis.xrange(f"{tag}:journal", since, until, count=STRETCH)
+
+        return await self._connection.patiently(read, READ_S)
 
     # Proof
 
@@ -266,7 +275,8 @@ class LedgerStore:
         cursor, total = "0-0", 0
         while True:
             args: list[str | int] = [cursor, last, STRETCH]
-            cursor, count, *found = await self._scripts["sum_journal"]([f"{tag}:journal"], args)
+            read = self._scripts["sum_journal"]
+            cursor, count, *found = await read.run_patiently([f"{tag}:journal"], args, READ_S)
             total += int(count)
             for at in range(0, len(found), 5):
                 account = sums[found[at]]
