@@ -116,11 +116,15 @@ class Generation:
     async def _take_hold(self) -> None:
         """Make the one hold of a prepaid request, before anything is dialled."""
         started_ms = int(self._started_at * 1000)
-        seat = Seat(self._order, started_ms, self._used_so_far, self._ticket.end)
+        seat = Seat(self._order, started_ms, self._used_so_far, self._known_input, self._ticket.end)
         self._hold = await self._holds.open(seat)
         if self._is_closed:
             self._hold.close(void=True)
             raise Closed
+
+    def _known_input(self) -> int | None:
+        usage = Usage() if self._answer is None else self._answer.usage
+        return None if usage.input is None else usage.total_input
 
     def _used_so_far(self) -> inference_pb2.Usage:
         answer = self._answer

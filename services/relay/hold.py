@@ -58,12 +58,14 @@ _NEVER: Final = math.inf
 class Seat:
     """What a hold needs of the request it belongs to.
 
-    ``used`` tells the usage so far, ``end`` ends the request with a fault.
+    ``used`` tells the usage so far, ``known_input`` the whole input once the upstream told it,
+    ``end`` ends the request with a fault.
     """
 
     order: Order
     started_ms: int
     used: Usage
+    known_input: Callable[[], int | None]
     end: Callable[[ServiceFault], None]
 
 
@@ -209,7 +211,11 @@ class Holds:
 
     async def _extend(self, hold: Hold) -> None:
         message = _progress(hold)
-        message.wanted.CopyFrom(_bound_message(hold.bound, hold.next_cover))
+        bound = hold.bound
+        if (known := hold.seat.known_input()) is not None:
+            # What was held for input that never was pays for output.
+            bound = bound.with_input(known)
+        message.wanted.CopyFrom(_bound_message(bound, hold.next_cover))
         statuses = await self._progress([message])
         if statuses is None:
             await asyncio.sleep(AGAIN_S)
