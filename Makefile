@@ -7,7 +7,7 @@ DEV_STAMP := $(VENV)/.installed-dev
 JS := tests/sdk_js
 JS_STAMP := $(JS)/node_modules/.installed
 
-.PHONY: help run test js test-js crash bench check cluster dashboard k8s format messages docs protos lock clean
+.PHONY: help run test js test-js crash bench check cluster dashboard k8s format messages shots docs protos lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ messages: $(DEV_STAMP) ## Bring the catalogues of the pages up to date; translat
 
 docs: $(DEV_STAMP) ## Write the pages of docs/ that are made from the code
 	@$(BIN)/python -m tests.documents
+
+shots: $(DEV_STAMP) ## Take a picture of every page, in both languages and themes, into shots/
+	@$(BIN)/python -m tests.e2e.panel.shots
 
 protos: $(DEV_STAMP) ## Write the stubs anew from the protos
 	$(BIN)/python protos/generate.py

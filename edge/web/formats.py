@@ -9,8 +9,10 @@ from typing import Final
 from babel import Locale, dates, numbers
 
 MICROS: Final = Decimal(1_000_000)
-# Below a cent the price of one request would read as nothing.
+# Below ten cents the price of one request would read as nothing, and a balance in cents would not
+# show that anything was spent.
 _FINE: Final = Decimal("0.1")
+_LARGE: Final = Decimal(1000)
 
 
 class Formats:
@@ -29,14 +31,19 @@ class Formats:
 
     def percent(self, share: float) -> str:
         """A share of one as a percentage."""
-        return numbers.format_percent(share, format="#,##0.#%", locale=self.locale)
+        return numbers.format_percent(
+            round(share, 3), locale=self.locale, decimal_quantization=False
+        )
 
     def money(self, micros: int) -> str:
-        """Micro-dollars; small amounts keep the digits that say something."""
+        """Micro-dollars; small and broken amounts keep the digits that say something."""
         amount = Decimal(micros) / MICROS
-        places = "0.000000" if 0 < abs(amount) < _FINE else "0.00"
+        if micros % 10_000 == 0 or abs(amount) >= _LARGE:
+            places = Decimal("0.01")
+        else:
+            places = Decimal("0.000001") if abs(amount) < _FINE else Decimal("0.0001")
         return numbers.format_currency(
-            amount.quantize(Decimal(places)),
+            amount.quantize(places),
             "USD",
             locale=self.locale,
             decimal_quantization=False,
@@ -63,4 +70,4 @@ class Formats:
 
     def duration(self, seconds: float) -> str:
         """A span of time in its largest fitting unit."""
-        return dates.format_timedelta(timedelta(seconds=seconds), threshold=1.2, locale=self.locale)
+        return dates.format_timedelta(timedelta(seconds=seconds), threshold=1, locale=self.locale)
