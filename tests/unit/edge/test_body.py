@@ -11,7 +11,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialects.body import BodyError, find_model, find_repeated, splice_model, top_level
+from dialects.body import BodyError, find_places, find_repeated, splice, top_level
 from edge.body import MAX_DEPTH, ClientGoneError, parse_body, read_body
 from runtime.faults import Reason, ServiceFault
 
@@ -120,9 +120,11 @@ def test_the_scan_sees_what_a_parser_sees(body: dict[str, Any], is_ascii: bool) 
 @given(st.dictionaries(st.text(), VALUES), st.text(st.characters(codec="utf-8")))
 def test_only_the_model_changes(body: dict[str, Any], model: str) -> None:
     text = json.dumps({**body, "model": "old"}, ensure_ascii=False).encode("utf-8", "replace")
-    before, after = text[: find_model(text)[0]], text[find_model(text)[1] :]
+    places = find_places(text, {"model"})
+    begin, end = places["model"]
+    before, after = text[:begin], text[end:]
 
-    spliced = splice_model(text, find_model(text), model)
+    spliced = splice(text, places, {"model": model})
 
     assert spliced.startswith(before)
     assert spliced.endswith(after)
@@ -134,6 +136,6 @@ def test_noise_is_refused_or_scanned_and_nothing_else(data: bytes) -> None:
     for noise in (data, b'{"model":"m",' + data, b'{"a":[' + data):
         try:
             find_repeated(noise, frozenset({"model"}))
-            find_model(noise)
+            find_places(noise, {"model"})
         except BodyError:
             pass
