@@ -51,9 +51,16 @@ class People:
             page.wait_for_url(self.stack.site(site) + "/")
         return self._sessions[site].pages[0]
 
+    def window(self, site: str, **options: object) -> BrowserContext:
+        """Another window of whoever is signed in to a site."""
+        state = self.at(site).context.storage_state()
+        return self.stranger(storage_state=state, **options)
+
     def stranger(self, **options: object) -> BrowserContext:
         """A new window with one page; whatever goes wrong in it is noted."""
-        context = self._browser.new_context(viewport=VIEWPORT, locale="en-GB", **options)  # type: ignore[arg-type]
+        wanted = {"viewport": VIEWPORT, "locale": "en-GB", **options}
+        context = self._browser.new_context(**wanted)  # type: ignore[arg-type]
+        context.set_default_timeout(10_000)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         page = context.new_page()
         page.on("pageerror", lambda error: self.trouble.append(f"script: {error}"))
