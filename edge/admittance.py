@@ -80,7 +80,7 @@ class Admittance:
             raise ServiceFault(
                 Reason.MODEL_UNKNOWN, f"The model `{peek.model[:200]}` does not exist here."
             )
-        routes = catalog.routes(model, None, policy.upstreams)
+        routes = catalog.routes(model, None, policy.upstreams, policy.account_id)
         if not _allows(policy, model.id) or not routes:
             raise ServiceFault(
                 Reason.MODEL_NOT_ALLOWED,
@@ -108,7 +108,9 @@ class Admittance:
             return []
         return [
             route.name
-            for route in catalog.routes(model, "anthropic_messages", policy.upstreams)
+            for route in catalog.routes(
+                model, "anthropic_messages", policy.upstreams, policy.account_id
+            )
             if catalog.upstreams[route.upstream].count_tokens
         ]
 

@@ -10,6 +10,7 @@
         capabilities: {thinking: true, count_tokens: true}
         model_capabilities: {max_stops: 2} # overrides dialects.capabilities for all it serves
         allow_private: false               # true admits http and private addresses
+        pool: claude                       # upstreams of one pool share its accounts
     models:
       - id: claude-sonnet-4-5
         display_name: Claude Sonnet 4.5
@@ -47,6 +48,7 @@ from typing import Any, Final, TypeVar
 from dialects.capabilities import Capabilities, capabilities_of
 from runtime.base_url import check_base_url
 from runtime.config import SecretText
+from runtime.pool import spread
 from runtime.prices import PRICE_KEYS, Prices, read_price_entry, read_prices
 from runtime.yaml_text import Block, Text
 
@@ -66,6 +68,7 @@ class Upstream:
     thinking: bool = True
     count_tokens: bool = False
     allow_private: bool = False
+    pool: str = ""
     model_capabilities: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -153,19 +156,27 @@ class Catalog:
         return self.models.get(model_id)
 
     def routes(
-        self, model: Model, dialect: str | None = None, upstreams: Sequence[str] = ()
+        self,
+        model: Model,
+        dialect: str | None = None,
+        upstreams: Sequence[str] = (),
+        account_id: str = "",
     ) -> list[Route]:
         """The model's routes in the order to try.
 
         ``dialect`` keeps those that speak it. ``upstreams`` (an account's assignment) keeps those
-        it names and takes its order; empty keeps all in the order of the file.
+        it names and takes its order; empty keeps all in the order of the file, but that among
+        neighbours of one pool each account has an order of its own (pool.py).
         """
         routes = [route for route in model.routes if dialect in (None, route.dialect)]
         if not upstreams:
-            return routes
+            return spread(routes, account_id, self._place_of)
         rank = {name: place for place, name in enumerate(upstreams)}
         assigned = [route for route in routes if route.upstream in rank]
         return sorted(assigned, key=lambda route: rank[route.upstream])
+
+    def _place_of(self, route: Route) -> tuple[str, str]:
+        return self.upstreams[route.upstream].pool, route.upstream
 
     def capabilities(self, model: Model, route: Route) -> Capabilities:
         """What the model takes by that route: built-in rules, the upstream's word, the model's."""
@@ -222,7 +233,7 @@ T = TypeVar("T")
 
 _UPSTREAM_REQUIRED: Final = {"name", "dialect", "base_url"}
 _UPSTREAM: Final = _UPSTREAM_REQUIRED | {
-    "credential", "capabilities", "allow_private", "model_capabilities",
+    "credential", "capabilities", "allow_private", "model_capabilities", "pool",
 }  # fmt: skip
 _MODEL: Final = {
     "id", "display_name", "routes", "context_window", "max_output", "prices", "capabilities",
@@ -266,6 +277,7 @@ def _read_upstream(block: Block, environ: Mapping[str, str] | None) -> Upstream:
         thinking=abilities.flag("thinking", default=True),
         count_tokens=counts,
         allow_private=allow_private,
+        pool=block.name("pool", _NAME),
         model_capabilities=_read_overrides(block.block("model_capabilities", set(_ABILITIES))),
     )
 

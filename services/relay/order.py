@@ -102,7 +102,7 @@ def _choose_routes(
     is_count: bool,
 ) -> list[Route]:
     """The model's routes of the dialect: assigned to the account, and named where any are."""
-    routes = catalog.routes(model, dialect, grant.upstreams)
+    routes = catalog.routes(model, dialect, grant.upstreams, grant.account_id)
     if request.routes:
         named = [
             [route for route in routes if name in (route.name, route.upstream)]

@@ -244,7 +244,7 @@ def _routes_of(
     catalog: Catalog, model: Model, request: inference_pb2.GenerateRequest, grant: Grant
 ) -> list[Route]:
     """The routes the caller names, in its order; else those assigned to the account."""
-    routes = catalog.routes(model, None, grant.upstreams)
+    routes = catalog.routes(model, None, grant.upstreams, grant.account_id)
     if not request.routes:
         return routes
     named = {route.name: route for route in routes}

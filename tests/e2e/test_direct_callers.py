@@ -100,7 +100,7 @@ def test_the_policy_holds_as_at_the_edge(stack: Stack) -> None:
             generate(stack, "relay", created.secret)
             break
         except grpc.RpcError:
-            assert time.monotonic() - changed_at < 1
+            assert time.monotonic() - changed_at < 5
     thinking = {"type": "enabled", "budget_tokens": 1024}
     assert refusal(stack, "relay", created.secret, thinking=thinking)[1] == "THINKING_NOT_ALLOWED"
 
