@@ -13,6 +13,7 @@ from runtime.faults import CODES, Reason, ServiceFault
 INNER = {
     Reason.NOT_AN_OPERATOR,
     Reason.SERVICE_TOKEN_INVALID,
+    Reason.CALLER_NOT_ALLOWED,
     Reason.SIGN_IN_REFUSED,
     Reason.SESSION_ENDED,
     Reason.CONFIRMATION_NEEDED,
