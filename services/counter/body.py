@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from dialects.envelope import read_unproven
 from services.counter import attachment
 from services.counter.prompt import (
     Block,
@@ -208,6 +209,12 @@ def _content(value: Any, read: Callable[[dict[str, Any]], Iterator[Block]]) -> t
     return tuple(blocks)
 
 
+def _thinking(text: str, signature: str) -> Thinking:
+    """A thought; one under our own seal is what it will be when the seal is opened."""
+    sealed = read_unproven(signature)
+    return Thinking(sealed.text, len(sealed.data)) if sealed else Thinking(text, len(signature))
+
+
 def _messages_blocks(content: Any) -> tuple[Block, ...]:
     return _content(content, _messages_block)
 
@@ -217,9 +224,9 @@ def _messages_block(block: dict[str, Any]) -> Iterator[Block]:
         case "text":
             yield Text(_text(block.get("text")))
         case "thinking":
-            yield Thinking(_text(block.get("thinking")), len(_text(block.get("signature"))))
+            yield _thinking(_text(block.get("thinking")), _text(block.get("signature")))
         case "redacted_thinking":
-            yield Thinking("", len(_text(block.get("data"))))
+            yield _thinking("", _text(block.get("data")))
         case "image":
             yield attachment.image_of_source(block.get("source"))
         case "document":
@@ -314,10 +321,10 @@ def _responses_turn(item: dict[str, Any]) -> Turn:
             for block in _content(item.get("content"), _openai_part)
             if isinstance(block, Text)
         ]
-        hidden = len(_text(item.get("encrypted_content")))
-        if not hidden and not texts:
+        thought = _thinking("".join(texts), _text(item.get("encrypted_content")))
+        if thought == Thinking("", 0):
             return Turn(Role.ASSISTANT, (Opaque(),))
-        return Turn(Role.ASSISTANT, (Thinking("".join(texts), hidden),))
+        return Turn(Role.ASSISTANT, (thought,))
     return Turn(Role.ASSISTANT, (Opaque(_json(item)),))
 
 

@@ -256,6 +256,18 @@ async def test_no_seal_reaches_a_provider_also_where_the_dialect_stays_the_same(
     assert text_of(messages) == data
 
 
+async def test_a_body_that_only_speaks_of_seals_keeps_its_every_byte() -> None:
+    dialect = "openai_chat"
+    data = written(DIALECTS[dialect], thinking(dialect, 2, calls=False), context())
+    async with translating((dialect, stream(data)), model=MODELS[dialect]) as bench:
+        request = bench.request(dialect, question(dialect, stream=True))
+        said = b'{"role": "user", "content": "gb1. is a prefix", "n": 1.50}'
+        request.body = b'{"model": "demo-model", "stream": true,  "messages": [%b]}' % said
+        _ = [answer async for answer in bench.stub.Generate(request)]
+        sent = bench.upstreams[0].seen[0].body
+    assert sent == request.body.replace(b"demo-model", MODELS[dialect].encode())
+
+
 async def test_a_seal_of_this_providers_own_is_opened_where_the_dialect_stays_the_same() -> None:
     dialect = "anthropic_messages"
     data = written(DIALECTS[dialect], thinking(dialect, 2, calls=False), context())

@@ -229,3 +229,28 @@ def test_nothing_is_redirected(client: httpx.Client, path: str) -> None:
     assert slashed.status_code == 404  # a redirect would lose an SDK's body or its key
     assert "location" not in slashed.headers
     assert all(answer.status_code in (405, 204) for answer in asked)
+
+
+LOSSY: dict[str, tuple[str, dict[str, Any], str]] = {
+    "/v1/messages": ("gpt-4.1", {"top_k": 3}, "top_k=dropped"),
+    "/v1/chat/completions": (MODEL, {"temperature": 1.5}, "temperature=clamped"),
+    "/v1/responses": (MODEL, {"text": {"verbosity": "low"}}, "text.verbosity=dropped"),
+}
+
+
+@pytest.mark.parametrize("path", LOSSY)
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_what_a_translation_loses_is_told_in_a_header_and_refused_in_strict_mode(
+    client: httpx.Client, path: str, is_stream: bool
+) -> None:
+    model, lossy, told = LOSSY[path]
+    body = {**GOOD[path], **lossy, "model": model, "stream": is_stream}
+    answer = client.post(path, json=body)
+    strict = client.post(path, json=body, headers={"x-gatebeyz-strict": "1"})
+
+    assert answer.status_code == 200
+    assert answer.headers["x-gatebeyz-warnings"] == told
+    message = check_envelope(path, strict, 400)
+    field = told.partition("=")[0]
+    assert field in message or strict.json()["error"]["param"] == field
+    assert "x-gatebeyz-warnings" not in client.post(path, json={**GOOD[path]}).headers

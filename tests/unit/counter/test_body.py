@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dialects.envelope import Sealer
 from services.counter.body import READERS, BodyFault, read_body
 from services.counter.prompt import (
     Document,
@@ -124,6 +125,21 @@ def test_what_stands_at_the_provider_is_opaque() -> None:
     )
     assert prompt.turns[0].blocks == (Opaque(),)
     assert not prompt.is_complete
+
+
+def test_a_thought_under_our_seal_counts_as_what_the_seal_holds() -> None:
+    sealer = Sealer({"k": b"k" * 32}, "k", family="openai", account="gb_1")
+    sealed = sealer.seal("openai", "gAAAA", "what was thought", None)
+    block = {"type": "thinking", "thinking": "what…", "signature": sealed}
+    messages = [{"role": "assistant", "content": [block]}]
+    item = {"type": "reasoning", "summary": [], "encrypted_content": sealed}
+    broken = {"type": "thinking", "thinking": "Hm.", "signature": "gb1.k.%.x"}
+
+    held = (Thinking("what was thought", 5),)
+    assert read("anthropic_messages", messages=messages).turns[0].blocks == held
+    assert read("openai_responses", input=[item]).turns[0].blocks == held
+    messages = [{"role": "assistant", "content": [broken]}]
+    assert read("anthropic_messages", messages=messages).turns[0].blocks == (Thinking("Hm.", 9),)
 
 
 def test_thinking_schema_and_documents_are_read() -> None:

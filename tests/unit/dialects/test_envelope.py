@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialects.conversation import Reasoning
-from dialects.envelope import Sealer, is_envelope, open_envelope, open_reasoning
+from dialects.envelope import (
+    Sealer,
+    is_envelope,
+    may_hold_envelope,
+    open_envelope,
+    open_reasoning,
+    read_unproven,
+)
 
 KEYS = {"k1": b"1" * 32, "k2": b"2" * 32}
 
@@ -24,6 +31,22 @@ def test_what_is_sealed_opens_exactly(data: str, text: str, item_id: str | None)
     sealed = sealer().seal("openai", data, text, item_id)
     assert is_envelope(sealed)
     assert sealer().open(sealed) == ("openai", data, text, item_id)
+
+
+def test_an_envelope_in_a_body_is_noticed() -> None:
+    sealed = sealer().seal("openai", "d", "t", None)
+
+    assert may_hold_envelope(b'{"signature":"%b"}' % sealed.encode())
+    assert not may_hold_envelope(b'{"content":"of gb1. and others"}')
+
+
+def test_what_an_envelope_says_can_be_read_without_its_key() -> None:
+    found = read_unproven(sealer().seal("openai", "d", "t", None))
+
+    assert found is not None
+    assert (found.data, found.text) == ("d", "t")
+    for text in ("", "gb1.", "gb1.k.!.x", "gb1.k.e30.x", "gb2.k.e30.x", "gb1.a.b.c.d"):
+        assert read_unproven(text) is None
 
 
 def test_sealing_is_deterministic() -> None:
