@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from admission.lease import Lease
 from dialects.errors import Fault, FaultClass, RemoteDialectError
 from dialects.registry import DIALECTS
+from edge import metrics
 from edge.admittance import Admittance
 from edge.body import ClientGoneError, parse_body, read_body
 from edge.counting import CountAllowance, CountMemory
@@ -50,6 +51,8 @@ class CountTokensSurface:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = begin(scope)
+        in_flight = metrics.IN_FLIGHT.labels("count_tokens")
+        in_flight.inc()
         try:
             tokens, method = await self._count(request, receive)
             request.status = 200
@@ -71,6 +74,7 @@ class CountTokensSurface:
                 request, send, Fault(FaultClass.INTERNAL, "The gateway failed to answer.")
             )
         finally:
+            in_flight.dec()
             log_request(request, "count_tokens")
 
     async def _fail(self, request: Request, send: Send, fault: Fault) -> None:
