@@ -9,7 +9,7 @@ primary="$(valkey-cli -h sentinel -p 26379 --raw sentinel get-master-addr-by-nam
 if [ -z "$primary" ]; then
   primary="redis-0.redis"
 fi
-set -- valkey-server /etc/valkey/valkey.conf --replica-announce-ip "$me" --resolve-hostnames yes
+set -- valkey-server /etc/valkey/valkey.conf --replica-announce-ip "$me"
 if [ "$primary" != "$me" ]; then
   set -- "$@" --replicaof "$primary" 6379
 fi
