@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
 
 from edge.event_stream import Patience
-from runtime.config import ProcessConfig, SecretText, setting
+from runtime.config import ConfigError, ProcessConfig, SecretText, setting
+
+_LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,31 @@ class Config(ProcessConfig):
         help="the public base URL of the pages of operators",
     )
 
+    def __post_init__(self) -> None:
+        faults = [
+            f"{name} must be an https URL, or one of this machine: sessions are kept in its cookies"
+            for name, listen, url in (
+                ("GATEBEYZ_PANEL_URL", self.panel_listen, self.panel_url),
+                ("GATEBEYZ_CREDITS_PANEL_URL", self.credits_panel_listen, self.credits_panel_url),
+                ("GATEBEYZ_OPERATOR_URL", self.operator_listen, self.operator_url),
+            )
+            if listen and not is_safe_site(url)
+        ]
+        if faults:
+            raise ConfigError(faults)
+
     @property
     def patience(self) -> Patience:
         """How long a client of a stream waits in silence."""
         return Patience(self.commit_after_s, self.keepalive_s)
+
+
+def is_safe_site(url: str) -> bool:
+    """Whether browsers keep a session of this site to themselves: by TLS, or on one machine."""
+    try:
+        parts = urlsplit(url)
+        name = parts.hostname or ""
+    except ValueError:
+        return False
+    is_bare = not parts.path and not parts.query and parts.username is None
+    return bool(name) and is_bare and (parts.scheme == "https" or name in _LOOPBACK)

@@ -14,9 +14,9 @@ from starlette.routing import Route
 
 from edge.panel.door import Door
 from edge.panel.moments import stamp_of
+from edge.panel.usage import BROKEN
 from edge.panel.visit import Visit
 from gatebeyz.auth.v1 import auth_pb2
-from gatebeyz.inference.v1 import inference_pb2
 from gatebeyz.ledger.v1 import ledger_pb2
 from runtime.catalog import Catalog
 
@@ -24,7 +24,6 @@ WINDOW: Final = timedelta(minutes=15)
 # Beyond that a figure of the last minutes says no more, and the page would wait.
 MAX_ENTRIES: Final = 20_000
 MAX_ACCOUNTS: Final = 5_000
-_FAILED: Final = (inference_pb2.END_UPSTREAM_ERROR, inference_pb2.END_TRUNCATED)
 
 
 @dataclass(slots=True)
@@ -101,7 +100,7 @@ class UpstreamPages:
                 if entry.kind == ledger_pb2.ENTRY_KIND_SETTLE and entry.upstream:
                     health = found[entry.upstream]
                     health.requests += 1
-                    health.failed += entry.end in _FAILED
+                    health.failed += entry.end in BROKEN
                     health.times_ms.append(entry.total_ms)
             seen += len(answer.entries)
             if seen >= MAX_ENTRIES:

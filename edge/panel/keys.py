@@ -13,6 +13,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from edge.panel.clients import Clients
 from edge.panel.door import Door
 from edge.panel.moments import end_of, parse_day, read_moment
 from edge.panel.sentence import sentence_of
@@ -165,6 +166,13 @@ class KeyPages:
             token = page.next_page_token
             if not token:
                 return sorted(found, key=lambda key: key["state"] != "active")
+
+
+async def read_labels(clients: Clients, visit: Visit) -> dict[str, str]:
+    """What each key of the account is called: by its label, else by its mask."""
+    request = auth_pb2.ListKeysRequest(account_id=visit.account_id, page_size=1000)
+    answer = await clients.call(clients.keys.ListKeys, request, visit.token)
+    return {key.key_id: key.label or key.masked for key in answer.keys}
 
 
 def key_values(key: auth_pb2.Key) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from edge.panel.door import Door
+from edge.panel.keys import read_labels
 from edge.panel.moments import read_moment
 from edge.panel.visit import Visit
 from edge.web.rendering import N_
-from gatebeyz.auth.v1 import auth_pb2
 from gatebeyz.inference.v1 import inference_pb2
 from gatebeyz.ledger.v1 import ledger_pb2
 
@@ -46,7 +46,7 @@ class RequestPages:
         )
         stream = self._clients.stream(self._clients.credit.ListUsage, request, visit.token)
         entries = [answer.entry async for answer in stream]
-        labels = await self._labels(visit)
+        labels = await read_labels(self._clients, visit)
         page = entries[:PAGE_SIZE]
         return self._door.show(
             visit,
@@ -55,11 +55,6 @@ class RequestPages:
             before=before,
             older=page[-1].sequence if len(entries) > PAGE_SIZE else "",
         )
-
-    async def _labels(self, visit: Visit) -> dict[str, str]:
-        request = auth_pb2.ListKeysRequest(account_id=visit.account_id, page_size=1000)
-        answer = await self._clients.call(self._clients.keys.ListKeys, request, visit.token)
-        return {key.key_id: key.label or key.masked for key in answer.keys}
 
 
 def _row(entry: ledger_pb2.Entry, labels: dict[str, str]) -> dict[str, Any]:

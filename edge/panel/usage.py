@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
@@ -15,14 +15,19 @@ from starlette.routing import Route
 
 from edge.panel.chart import Chart, draw
 from edge.panel.door import Door
+from edge.panel.keys import read_labels
+from edge.panel.moments import stamp_of
 from edge.panel.visit import Visit
 from edge.web.rendering import N_
-from gatebeyz.auth.v1 import auth_pb2
+from gatebeyz.inference.v1 import inference_pb2
 from gatebeyz.ledger.v1 import ledger_pb2
 
 SPANS: Final = (7, 30, 90)
 # What a chart tells apart; the rest is drawn as one.
 MAX_SERIES: Final = 4
+# How requests ended is read from the journal itself, of so many at most.
+MAX_ENTRIES: Final = 5000
+BROKEN: Final = (inference_pb2.END_UPSTREAM_ERROR, inference_pb2.END_TRUNCATED)
 _OTHERS: Final = N_("others")
 _KINDS: Final = {
     "input": N_("Input"),
@@ -61,6 +66,19 @@ class Sums:
         self.spent_micros += totals.spent_micros
 
 
+@dataclass(slots=True)
+class EndCounts:
+    """How requests ended; ``by_end`` by inference_pb2.End."""
+
+    requests: int = 0
+    by_end: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def broken(self) -> int:
+        """Those that a model or its provider did not finish."""
+        return sum(self.by_end[end] for end in BROKEN)
+
+
 class UsagePages:
     """The usage of one account."""
 
@@ -79,7 +97,7 @@ class UsagePages:
         """Charts by day, model and key, and the tables they are drawn from."""
         span = _span(visit)
         days = await self.read_days(visit, span)
-        labels = await self._labels(visit)
+        labels = await read_labels(self._clients, visit)
         dates = _dates(span)
         by_model = _series(days, "by_model", {})
         by_key = _series(days, "by_key", labels)
@@ -90,6 +108,7 @@ class UsagePages:
             spans=SPANS,
             total=_sum(day.total for day in days),
             kinds=_KINDS,
+            ends=await self._count_ends(visit, dates[0]),
             models=_ranked(days, "by_model", {}),
             keys=_ranked(days, "by_key", labels),
             days=[(date.fromisoformat(day.day), _sum([day.total])) for day in reversed(days)],
@@ -126,11 +145,18 @@ class UsagePages:
         answer = await self._clients.call(self._clients.credit.ListRollups, request, visit.token)
         return list(answer.days)
 
-    async def _labels(self, visit: Visit) -> dict[str, str]:
-        """What a chart calls each key: its label, else its mask."""
-        request = auth_pb2.ListKeysRequest(account_id=visit.account_id, page_size=1000)
-        answer = await self._clients.call(self._clients.keys.ListKeys, request, visit.token)
-        return {key.key_id: key.label or key.masked for key in answer.keys}
+    async def _count_ends(self, visit: Visit, first: date) -> EndCounts:
+        """How the requests of a span ended, of the newest ones where there were many."""
+        request = ledger_pb2.ListUsageRequest(account_id=visit.account_id, limit=MAX_ENTRIES)
+        start = datetime(first.year, first.month, first.day, tzinfo=UTC)
+        getattr(request, "from").CopyFrom(stamp_of(start))
+        counts = EndCounts()
+        stream = self._clients.stream(self._clients.credit.ListUsage, request, visit.token)
+        async for answer in stream:
+            if answer.entry.kind == ledger_pb2.ENTRY_KIND_SETTLE:
+                counts.requests += 1
+                counts.by_end[answer.entry.end] += 1
+        return counts
 
 
 def _span(visit: Visit) -> int:
