@@ -168,8 +168,8 @@ ROWS: Final[dict[str, tuple[Panel, ...]]] = {
         Panel(
             "Counter: items in flight and workers",
             (
-                ("sum(gatebeyz_counter_in_flight)", "in flight"),
-                ("sum(gatebeyz_counter_workers_ready)", "workers"),
+                ("sum(gatebeyz_counting_in_flight)", "in flight"),
+                ("sum(gatebeyz_counting_workers_ready)", "workers"),
             ),
         ),
         Panel(

@@ -8,10 +8,10 @@ from prometheus_client import Gauge
 
 from services.counter.pool import Pool
 
-_IN_FLIGHT: Final = Gauge("gatebeyz_counter_in_flight", "Items admitted and not yet answered")
-_QUEUE_BYTES: Final = Gauge("gatebeyz_counter_queue_bytes", "Bytes of the items in flight")
-_WORKERS: Final = Gauge("gatebeyz_counter_workers", "Counting processes wanted")
-_WORKERS_READY: Final = Gauge("gatebeyz_counter_workers_ready", "Counting processes that count")
+_IN_FLIGHT: Final = Gauge("gatebeyz_counting_in_flight", "Items admitted and not yet answered")
+_QUEUE_BYTES: Final = Gauge("gatebeyz_counting_queue_bytes", "Bytes of the items in flight")
+_WORKERS: Final = Gauge("gatebeyz_counting_workers", "Counting processes wanted")
+_WORKERS_READY: Final = Gauge("gatebeyz_counting_workers_ready", "Counting processes that count")
 
 
 def watch_process(pool: Pool) -> None:

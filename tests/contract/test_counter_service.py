@@ -153,7 +153,9 @@ async def in_flight(port: int) -> float:
     async with httpx.AsyncClient() as client:
         scraped = await client.get(f"http://127.0.0.1:{port}/metrics")
     (line,) = [
-        line for line in scraped.text.splitlines() if line.startswith("gatebeyz_counter_in_flight ")
+        line
+        for line in scraped.text.splitlines()
+        if line.startswith("gatebeyz_counting_in_flight ")
     ]
     return float(line.split()[1])
 
