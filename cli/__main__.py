@@ -14,13 +14,14 @@ from cli.calibrate import calibrate
 from cli.check import check
 from cli.key import keys
 from cli.ledger import ledger
+from cli.member import members
 
 
 @click.group()
 def main() -> None:
     """Run and operate a GateBeyz gateway.
 
-    accounts, keys, ledger and audit talk to the auth service at GATEBEYZ_AUTH_TARGET with
+    accounts, keys, members, ledger and audit talk to the auth service at GATEBEYZ_AUTH_TARGET with
     GATEBEYZ_OPERATOR_TOKEN, or to the installation that runs in this folder.
     """
 
@@ -37,6 +38,7 @@ main.add_command(check)
 main.add_command(calibrate)
 main.add_command(accounts)
 main.add_command(keys)
+main.add_command(members)
 main.add_command(ledger)
 main.add_command(audit)
 

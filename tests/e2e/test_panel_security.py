@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import html
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.e2e.stack import Stack, start_stack
+from tests.e2e.stack import ROOT, Stack, start_stack
 
 SITES = ("PANEL", "CREDITS_PANEL", "OPERATOR")
 PASSWORD = "correct horse battery staple"
@@ -272,3 +275,43 @@ def test_a_password_opens_the_panel_and_signing_out_closes_it(
     assert "max-age" not in flags
     assert signed.cookies["gb-panel"] != cookie
     ada.client.close()
+
+
+def test_the_command_line_lets_the_first_operator_in(own_stack: Stack) -> None:
+    site = own_stack.site("OPERATOR")
+    printed = gatebeyz(own_stack, "members", "link", "first@example.org", "--operator")
+    with httpx.Client(base_url=site, headers={"origin": site}) as client:
+        answer = client.post(printed.strip(), data={"password": PASSWORD})
+        assert answer.headers["location"] == "/"
+        assert client.get("/").status_code == 200
+
+        listed = gatebeyz(own_stack, "members", "list")
+        member = next(line for line in listed.splitlines() if "first@example.org" in line)
+        gatebeyz(own_stack, "members", "remove", member.split()[0])
+
+        assert client.get("/").status_code == 303
+
+
+def test_the_command_line_invites_to_the_panel_of_an_accounts_product(own_stack: Stack) -> None:
+    made = gatebeyz(own_stack, "accounts", "create", "Bo", "--product", "credits", "--json")
+    account_id = json.loads(made)["account_id"]
+    printed = gatebeyz(own_stack, "members", "link", "bo@example.org", "--account", account_id)
+
+    shown = httpx.get(own_stack.site("CREDITS_PANEL") + printed.strip())
+    elsewhere = httpx.get(own_stack.site("PANEL") + printed.strip())
+
+    assert "bo@example.org" in shown.text
+    assert elsewhere.status_code == 404
+
+
+def gatebeyz(stack: Stack, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "cli", *arguments],
+        cwd=stack.folder,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{ROOT}:{ROOT / 'protos/gen'}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
