@@ -48,6 +48,7 @@ async def serve_auth(config: AuthConfig, catalog: CatalogFile, gate: OperatorGat
     def stop() -> None:
         leases.close()
         log.close()
+        ledger.close()
 
     await serve(
         Process(

@@ -41,7 +41,7 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
     counter = open_channel(config.counter_target, config.service_token, config.tls)
     count = counting(counter_pb2_grpc.CounterServiceStub(counter))
     holds = Holds(ledger, config.hold_s, count=count, on_store=outbox.notice_store)
-    watch = RevocationWatch(auth, registry, now=time.monotonic, on_return=outbox.replay)
+    watch = RevocationWatch(auth, registry, now=time.monotonic)
     metrics.watch_process(registry, watch, outbox)
     secrets = config.signer(), config.pseudonyms()
     parts = Parts(catalog.current, DIALECTS, *secrets, dialer, registry, watch, holds, outbox)

@@ -117,11 +117,7 @@ class Registry:
 
 
 class RevocationWatch:
-    """Follows AuthService.WatchRevocations for the life of the process.
-
-    ``on_return`` is called when the stream speaks again after it was lost: the store may have
-    forgotten what it acknowledged.
-    """
+    """Follows AuthService.WatchRevocations for the life of the process."""
 
     def __init__(
         self,
@@ -129,15 +125,12 @@ class RevocationWatch:
         registry: Registry,
         *,
         now: Callable[[], float],
-        on_return: Callable[[], None] = lambda: None,
     ) -> None:
         self._stub = stub
         self._registry = registry
         self._now = now
-        self._on_return = on_return
         self._after = ""
         self._heard_at = float("-inf")
-        self._was_lost = False
 
     @property
     def is_fresh(self) -> bool:
@@ -165,7 +158,6 @@ class RevocationWatch:
             except (grpc.aio.AioRpcError, TimeoutError) as error:
                 code = error.code().name if isinstance(error, grpc.aio.AioRpcError) else "SILENT"
                 get_logger().warning("revocations lost", code=code)
-            self._was_lost = True
             failures = 0 if self._heard_at > heard_at else failures + 1
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
 
@@ -189,9 +181,6 @@ class RevocationWatch:
         self._heard_at = self._now()
         if response.sequence:
             self._after = response.sequence
-        if self._was_lost:
-            self._was_lost = False
-            self._on_return()
         if response.HasField("revocation"):
             revocation = response.revocation
             closed = self._registry.revoke(revocation.key_id, revocation.account_id)

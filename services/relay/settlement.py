@@ -2,8 +2,8 @@
 
 An RPC puts its settlement down and is gone; one task of the process sends. Recording is
 idempotent by request id, so everything unsure is sent again: a batch that failed; what was
-acknowledged of late, when auth was lost or tells of another store than before (an acknowledged
-write can die in a fail-over); and, after a restart, what the outbox file kept.
+acknowledged of late, when auth tells of another store than before (an acknowledged write can die
+in a fail-over); and, after a restart, what the outbox file kept.
 """
 
 from __future__ import annotations

@@ -193,6 +193,7 @@ async def serving(
             held,
         )
     await server.stop(0.2)
+    room.close()
     following.cancel()
     await asyncio.wait([following])
     await directory.close()

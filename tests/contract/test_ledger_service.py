@@ -14,6 +14,7 @@ from runtime.faults import Reason
 from services.auth.key import Key
 from services.auth.ledger.reaper import Reaper
 from services.auth.partition import partition
+from tests.contract.conftest import StoreServer
 from tests.contract.ledger_bench import AUDIT, METADATA, Ledger, refused, serving, settlement
 
 
@@ -296,11 +297,33 @@ async def test_operators_alone_see_money(ledger: Ledger) -> None:
     assert (await refused(stream.read())).reason is Reason.NOT_AN_OPERATOR
 
 
-async def test_a_store_that_restarts_is_another_one(store_server: object, redis_url: str) -> None:
-    server = store_server
-    async with serving(server.url) as ledger:  # type: ignore[attr-defined]
+async def test_a_store_that_restarts_is_another_one(store_server: StoreServer) -> None:
+    async with serving(store_server.url) as ledger:
         before = await ledger.room.store.identity()
         assert await ledger.room.store.identity() == before
-        server.kill()  # type: ignore[attr-defined]
-        server.start()  # type: ignore[attr-defined]
+        store_server.kill()
+        store_server.start()
         assert await ledger.room.store.identity() != before
+
+
+async def test_while_the_store_hangs_holds_are_refused_in_time_and_settlements_wait(
+    store_server: StoreServer,
+) -> None:
+    async with serving(store_server.url) as ledger:
+        await ledger.open_account(micros=1_000)
+        await ledger.hold("before")
+        store_server.freeze()
+        waiting = asyncio.create_task(ledger.settle(settlement("before")))
+        for number in range(8):
+            began = time.monotonic()
+            fault = await refused(ledger.hold(f"r{number}"))
+            elapsed_s = time.monotonic() - began
+            assert fault.reason is Reason.STORE_AWAY
+            assert fault.retry_after_s == 2
+        # By now the breaker answers: nobody waits for a store that does not.
+        assert elapsed_s < 0.2
+        store_server.thaw()
+        assert await waiting == 1
+        assert (await ledger.hold("after")).held_micros == 100
+        assert (await ledger.balance()).spent_micros == 15
+        assert await ledger.differences() == []

@@ -59,6 +59,7 @@ class Chaos:
         self._group = group
         self.faults: Counter[str] = Counter()
         self.kills = 0
+        self.is_over = False
 
     async def run(self, until: float) -> None:
         """Faults until the monotonic time ``until``, and longer where kills are missing."""
@@ -76,6 +77,7 @@ class Chaos:
             else:
                 self.faults["store stall"] += 1
                 await asyncio.to_thread(self._group.stall)
+        self.is_over = True
 
     async def _kill_process(self) -> None:
         name = self._rng.choice(self._fleet.names)
@@ -95,10 +97,11 @@ class Watch:
         self.auditor = Auditor(LedgerStore(self._connection))
         self.faults: list[str] = []
         self.looks = 0
+        self.is_over = False
 
     async def run(self) -> None:
-        """Look for ever; a store that is away is looked at again."""
-        while True:
+        """Look until it is over; a store that is away is looked at again."""
+        while not self.is_over:
             for tag in TAGS:
                 with contextlib.suppress(ServiceFault):
                     report = await self.auditor.look(tag)
@@ -128,13 +131,13 @@ async def test_whatever_dies_the_money_adds_up(tmp_path: Path) -> None:
             await fleet.wait_ready(name)
         await traffic.open()
         watching = asyncio.create_task(watch.run())
-        until = time.monotonic() + CRASH_S
-        asking = asyncio.create_task(traffic.run(LANES, until))
-        await chaos.run(until)
+        asking = asyncio.create_task(traffic.run(LANES, lambda: chaos.is_over))
+        await chaos.run(time.monotonic() + CRASH_S)
         await asking
         await settle_down(traffic, watch.auditor)
-        watching.cancel()
-        await asyncio.wait([watching])
+        # A cancellation may be swallowed by a client that connects.
+        watch.is_over = True
+        await watching
         report(chaos, traffic, meter, watch)
         entries = await read_journal(traffic)
         faults = watch.faults + judge(entries, meter, traffic)

@@ -8,7 +8,7 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -101,28 +101,28 @@ class Traffic:
                 self.results[f"pay {error.code().name}"] += 1
                 await asyncio.sleep(0.2)
 
-    async def run(self, lanes: int, until: float) -> None:
-        """Ask from so many lanes until the monotonic time ``until``; what runs then ends first."""
-        work = [self._lane(until) for _ in range(lanes)]
-        await asyncio.gather(*work, self._shop(until), self._repeat(until))
+    async def run(self, lanes: int, is_over: Callable[[], bool]) -> None:
+        """Ask from so many lanes until it is over; what runs then ends first."""
+        work = [self._lane(is_over) for _ in range(lanes)]
+        await asyncio.gather(*work, self._shop(is_over), self._repeat(is_over))
 
-    async def _lane(self, until: float) -> None:
-        while time.monotonic() < until:
+    async def _lane(self, is_over: Callable[[], bool]) -> None:
+        while not is_over():
             account_id = self.rng.choice([*self.paid, *self.plans])
             await self._ask(account_id)
 
-    async def _shop(self, until: float) -> None:
+    async def _shop(self, is_over: Callable[[], bool]) -> None:
         """Small packs for the accounts that run dry."""
         poor = [name for name, paid in self.paid.items() if paid["opening"] == POOR]
         for number in range(10**6):
-            if time.monotonic() >= until:
+            if is_over():
                 return
             await self.pay(self.rng.choice(poor), f"pack {number}", self.rng.randint(1, POOR))
             await asyncio.sleep(self.rng.uniform(0.2, 1.0))
 
-    async def _repeat(self, until: float) -> None:
+    async def _repeat(self, is_over: Callable[[], bool]) -> None:
         """Settlements told again: the same, late, and wrong guesses that lagged behind."""
-        while time.monotonic() < until:
+        while not is_over():
             await asyncio.sleep(0.2)
             ended = [(name, told) for name, told in self.told.items() if told.usage is not None]
             if not ended:

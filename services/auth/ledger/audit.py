@@ -64,11 +64,16 @@ class Auditor:
     def __init__(self, ledger: LedgerStore) -> None:
         self._ledger = ledger
         self._turn = 0
+        self._is_closed = False
         self._short = 0
 
+    def close(self) -> None:
+        """End the auditing; a cancellation alone may be swallowed while a client connects."""
+        self._is_closed = True
+
     async def run(self) -> None:
-        """Audit for ever; the store's absence is waited out."""
-        while True:
+        """Audit until closed; the store's absence is waited out."""
+        while not self._is_closed:
             try:
                 await self.audit()
             except ServiceFault as fault:

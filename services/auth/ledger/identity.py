@@ -17,11 +17,16 @@ class StoreIdentity:
 
     def __init__(self, ask: Callable[[], Awaitable[str]]) -> None:
         self._ask = ask
+        self._is_closed = False
         self.value = ""
 
+    def close(self) -> None:
+        """End the asking; a cancellation alone may be swallowed while a client connects."""
+        self._is_closed = True
+
     async def follow(self) -> None:
-        """Ask for ever; a background task of the process."""
-        while True:
+        """Ask until closed; a background task of the process."""
+        while not self._is_closed:
             try:
                 found = await self._ask()
             except ServiceFault:

@@ -33,10 +33,15 @@ class Reaper:
         self._ledger = ledger
         self._journal_ms = journal_ms
         self._fold_at = 0.0
+        self._is_closed = False
+
+    def close(self) -> None:
+        """End the work; a cancellation alone may be swallowed while a client connects."""
+        self._is_closed = True
 
     async def run(self) -> None:
-        """Reap and fold for ever."""
-        while True:
+        """Reap and fold until closed."""
+        while not self._is_closed:
             try:
                 await self.reap()
                 if time.monotonic() >= self._fold_at:

@@ -57,6 +57,11 @@ class LedgerRoom:
             self.auditor.run,
         )
 
+    def close(self) -> None:
+        """End what runs beside it."""
+        for one in (self.identity, self.reaper, self.auditor):
+            one.close()
+
     def attach(self, server: grpc.aio.Server) -> None:
         """Serve both sides."""
         prices = PriceList(self.store, self._catalog)
