@@ -72,7 +72,7 @@ class Chaos:
             elif choice < 0.85:
                 fault = self._rng.choice(store_faults)
                 self.faults[f"store {fault.__name__}"] += 1
-                self.kills += fault is not self._group.split
+                self.kills += fault != self._group.split  # it freezes, it does not kill
                 await asyncio.to_thread(fault)
             else:
                 self.faults["store stall"] += 1
