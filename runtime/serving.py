@@ -115,7 +115,7 @@ async def serve(process: Process) -> None:
         asyncio.ensure_future(task()) for task in process.background
     ]
     tasks.append(asyncio.ensure_future(_watch_readiness(health, process)))
-    await _wait_first(stop, tasks)
+    has_failed = await _wait_first(stop, tasks)
 
     grace_s = process.config.drain_s if process.drain_s is None else process.drain_s
     log.info("draining", grace_s=grace_s)
@@ -133,6 +133,8 @@ async def serve(process: Process) -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     log.info("stopped")
+    if has_failed:
+        sys.exit(1)
 
 
 def _bind(server: grpc.aio.Server, listen: str, config: ProcessConfig) -> None:
@@ -167,14 +169,15 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-async def _wait_first(stop: asyncio.Event, tasks: list[asyncio.Future[None]]) -> None:
-    """Until asked to stop; a background task that dies takes the process with it."""
+async def _wait_first(stop: asyncio.Event, tasks: list[asyncio.Future[None]]) -> bool:
+    """Until asked to stop, or a background task dies and takes the process with it: then True."""
     waiting: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
     await asyncio.wait([waiting, *tasks], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     for task in tasks:
         if task.done() and not task.cancelled() and (error := task.exception()) is not None:
             get_logger().error("background task died", exc_info=error)
+    return not stop.is_set()
 
 
 async def _watch_readiness(health: HealthServicer, process: Process) -> None:

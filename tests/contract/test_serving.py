@@ -36,6 +36,8 @@ from runtime.serving import Process, run, serve
 class Words(counter_pb2_grpc.CounterServiceServicer):
     async def CountTokens(self, request, context):
         text = request.items[0].text
+        if text == "die":
+            dying.set()
         if text == "crash":
             raise RuntimeError("postgres://user:hunter2@10.0.0.1")
         if text == "refuse":
@@ -45,13 +47,19 @@ class Words(counter_pb2_grpc.CounterServiceServicer):
             await asyncio.sleep(1)
         yield counter_pb2.CountTokensResponse(total=counter_pb2.Total(tokens=len(text.split())))
 
+dying = asyncio.Event()
+
+async def die():
+    await dying.wait()
+    raise RuntimeError("no more")
+
 def attach(server):
     counter_pb2_grpc.add_CounterServiceServicer_to_server(Words(), server)
 
 async def main():
     await serve(Process(
         name="words", config=ProcessConfig(), listen=sys.argv[1], drain_s=5,
-        attach=attach,
+        attach=attach, background=[die],
         service_names=["gatebeyz.counter.v1.CounterService"],
         interceptors=[ServiceTokenInterceptor(SecretText("a-service-token-0123456789"))],
     ))
@@ -166,3 +174,11 @@ async def test_a_drain_lets_what_runs_finish_and_then_ends(words: Words) -> None
     assert rest[-1].total.tokens == 3
     assert words.process.returncode == 0
     assert [line for line in (b"draining", b"stopped") if line not in output] == []
+
+
+async def test_a_background_task_that_dies_takes_the_process_with_it(words: Words) -> None:
+    await words.count("die")
+    output, _ = await asyncio.wait_for(words.process.communicate(), 10)
+
+    assert words.process.returncode == 1
+    assert b"background task died" in output

@@ -39,11 +39,13 @@ def replaying(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     )
     folder = tmp_path_factory.mktemp("replaying")
     (folder / "gatebeyz.yaml").write_text(_catalog(cases, port), encoding="utf-8")
-    running = start_stack(folder, {"REPLAY_KEY": "a-credential-of-the-replaying-upstream"})
-    yield running
-    running.stop()
-    upstream.terminate()
-    upstream.wait(10)
+    try:
+        running = start_stack(folder, {"REPLAY_KEY": "a-credential-of-the-replaying-upstream"})
+        yield running
+        running.stop()
+    finally:
+        upstream.terminate()
+        upstream.wait(10)
 
 
 def _catalog(cases: dict[str, Case], port: int) -> str:
