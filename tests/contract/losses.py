@@ -7,7 +7,7 @@ them. Nothing else may get lost: ``test_dialect_matrix.py`` holds every recordin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from dialects.events import (
     Annotation,
@@ -128,5 +128,37 @@ LOSSES: Final = (
         "nothing; the reasoning's text stays",
         tuple(_SIGNED),
         (("reasoning", "r", ()),),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What only its provider's own clients know: left out on every other road, and still paid."""
+
+    source: str
+    what: str
+    becomes: str
+    block: dict[str, Any]  # as it opens, or stands whole, in the provider's answer
+
+
+UNREAD: Final = (
+    Unread(
+        "anthropic_messages",
+        "a server tool's call and its result",
+        "nothing; the text around it stays",
+        {"type": "server_tool_use", "id": "srv_1", "name": "web_search", "input": {}},
+    ),
+    Unread(
+        "anthropic_messages",
+        "a compaction or a fallback notice",
+        "nothing; its tokens are counted",
+        {"type": "compaction", "content": "s", "encrypted_content": "e"},
+    ),
+    Unread(
+        "openai_responses",
+        "a hosted tool's call",
+        "nothing; the text around it stays",
+        {"type": "web_search_call", "id": "ws_1", "status": "completed"},
     ),
 )

@@ -42,7 +42,7 @@ from tests.contract.journeys import (
     context_of,
     read,
 )
-from tests.contract.losses import FINISHES, LOSSES, Loss
+from tests.contract.losses import FINISHES, LOSSES, UNREAD, Loss, Unread
 from tests.recordings import Case, load_cases
 
 RECORDED = {
@@ -232,6 +232,24 @@ def test_each_loss_of_the_table_is_what_it_says(loss: Loss) -> None:
     events = [Start("msg_1", "m"), *loss.sent, Finish(reason), End()]
     data = b"".join(map(writer.send, events))
     assert shown_blocks(read(dialect_of(loss.via), data)) == list(loss.left)
+
+
+@pytest.mark.parametrize("unread", UNREAD, ids=lambda unread: f"{unread.source}: {unread.what}")
+def test_what_only_its_provider_knows_is_left_out_and_nothing_else(unread: Unread) -> None:
+    text = {"type": "text", "text": "Found it."}
+    if unread.source == "anthropic_messages":
+        usage = {"input_tokens": 1, "output_tokens": 5}
+        body = {"id": "msg_1", "type": "message", "content": [unread.block, text], "usage": usage}
+    else:
+        part = {**text, "type": "output_text"}
+        message = {"type": "message", "id": "msg_1", "content": [part]}
+        usage = {"input_tokens": 1, "output_tokens": 5}
+        output = [unread.block, message]
+        body = {"id": "r", "object": "response", "status": "completed", "output": output,
+                "usage": usage}  # fmt: skip
+    events = dialect_of(unread.source).read_answer(body)
+    assert shown_blocks(events) == [("text", "Found it.", ())]
+    assert answer_of(events).usage.output == 5
 
 
 def shown_blocks(events: list[Event]) -> list[tuple[str, str, tuple[str, ...]]]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from dialects.capabilities import RULES, Capabilities
 from dialects.registry import DIALECTS
-from tests.contract.losses import FINISHES, LOSSES
+from tests.contract.losses import FINISHES, LOSSES, UNREAD
 from tests.contract.request_losses import FATES, FieldFate
 
 PATH = Path("docs/dialects.md")
@@ -183,6 +183,11 @@ def _answers() -> Iterator[str]:
     yield from table(
         ["caller's dialect", "what", "becomes"],
         ([NAMES[loss.via], loss.what, loss.becomes] for loss in LOSSES),
+    )
+    yield "What only a provider's own clients know reaches no other dialect:\n\n"
+    yield from table(
+        ["provider's dialect", "what", "becomes"],
+        ([NAMES[unread.source], unread.what, unread.becomes] for unread in UNREAD),
     )
     yield from table(
         ["caller's dialect", "an end by", "is told as"],
