@@ -18,6 +18,7 @@ import grpc.aio
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from admission.allowance import Allowance
 from dialects.dialect import Dialect, Peek
 from dialects.envelope import may_hold_envelope
 from dialects.errors import Fault, FaultClass, RemoteDialectError
@@ -64,6 +65,7 @@ class Request:
     status: int = 0
     reason: str = ""
     outcome: inference_pb2.Outcome | None = None
+    allowance: Allowance | None = None
 
 
 def begin(scope: Scope) -> Request:
@@ -115,8 +117,11 @@ class InferenceSurface:
             await stream.fail(fault)
             return
         request.status = self.dialect.render_fault(fault, request.request_id)[0]
+        headers = stream.headers
+        if request.allowance is not None and not headers:
+            headers = limit_headers(self.dialect.name, request.allowance)
         identity = request.request_id
-        await send_fault(request.scope, send, self.dialect, fault, identity, stream.headers)
+        await send_fault(request.scope, send, self.dialect, fault, identity, headers)
 
     async def _answer(
         self, request: Request, receive: Receive, send: Send, stream: EventStream
@@ -131,7 +136,7 @@ class InferenceSurface:
         road = self._admittance.road(lease.policy, peek, self.dialect.name, is_sealed=is_sealed)
         generate = self._generate_request(request, lease.grant, peek, road.routes)
         input_guess = len(request.body) // BYTES_PER_TOKEN
-        stream.headers = limit_headers(self.dialect.name, lease.allowance)
+        request.allowance = lease.allowance
         async with self._admittance.leases.admit(lease, input_guess) as admission:
             stream.headers = limit_headers(self.dialect.name, lease.allowance)
             call = road.stub.Generate(generate)
