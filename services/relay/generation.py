@@ -21,6 +21,7 @@ from runtime.logs import get_logger
 from services.relay import metrics
 from services.relay.answer import Answer, End
 from services.relay.exchange import Closed, Dialer, ExchangeError
+from services.relay.health import Health
 from services.relay.hold import Hold, Holds, Seat
 from services.relay.order import Order
 from services.relay.revocation import Registry
@@ -46,6 +47,7 @@ class Generation:
         registry: Registry,
         holds: Holds,
         outbox: Outbox,
+        health: Health,
     ) -> None:
         self._order = order
         self._catalog = catalog
@@ -53,6 +55,7 @@ class Generation:
         self._registry = registry
         self._holds = holds
         self._outbox = outbox
+        self._health = health
         self._hold: Hold | None = None
         self._ticket = registry.enter(order.grant)
         self._attempts: list[Attempt] = []
@@ -73,10 +76,8 @@ class Generation:
         try:
             if self._order.grant.prepaid and not self._order.is_count:
                 await self._take_hold()
-            route, answer = await first_answer(
-                self._order.routes, self._open_answer, self._attempts
-            )
-            self._route, self._answer = route, answer
+            self._route, answer = await self._first_answer()
+            self._answer = answer
             self._first_byte_ms = self._elapsed_ms()
             message = inference_pb2.GenerateResponse(head=self._head(), chunk=answer.first)
             while not answer.is_over:
@@ -143,6 +144,18 @@ class Generation:
             self._outbox.put(self._settlement())
         if self._hold is not None:
             self._hold.close(void=not is_due)
+
+    async def _first_answer(self) -> tuple[Route, Answer]:
+        """The first answer of a route; a count of tokens says nothing of an upstream's health."""
+        upstreams = self._catalog.upstreams
+        routes = self._health.order(
+            self._order.routes, lambda route: upstreams[route.upstream].pool, time.monotonic()
+        )
+        try:
+            return await first_answer(routes, self._open_answer, self._attempts)
+        finally:
+            if not self._order.is_count:
+                self._health.note(self._attempts, time.monotonic())
 
     async def _open_answer(self, route: Route) -> Answer:
         upstream = self._catalog.upstreams[route.upstream]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc.aio
 
@@ -16,6 +16,7 @@ from runtime.grants import Signer
 from runtime.pseudonym import Pseudonyms
 from services.relay.exchange import Dialer
 from services.relay.generation import Generation
+from services.relay.health import Health
 from services.relay.hold import Holds
 from services.relay.order import check_order
 from services.relay.revocation import Registry, RevocationWatch
@@ -36,6 +37,7 @@ class Parts:
     holds: Holds
     outbox: Outbox
     now: Callable[[], float] = time.time
+    health: Health = field(default_factory=Health)
 
     async def is_ready(self) -> bool:
         """Whether revocations are followed and settlements are safe."""
@@ -59,7 +61,7 @@ class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
         catalog = parts.catalog()
         order = check_order(request, grant, catalog, parts.dialects, parts.pseudonyms)
         generation = Generation(
-            order, catalog, parts.dialer, parts.registry, parts.holds, parts.outbox
+            order, catalog, parts.dialer, parts.registry, parts.holds, parts.outbox, parts.health
         )
         # From here on an upstream may be at work: a caller must not repeat the call by itself.
         await context.send_initial_metadata(())

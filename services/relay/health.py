@@ -1,0 +1,93 @@
+"""Upstreams of a pool that fail again and again are left for last in it, for a while. Pure.
+
+::
+
+    three failures in a row ─▶ rests 5 s ─▶ one request tries ─▶ answered: well again
+                                  ▲                └──▶ failed: rests twice as long, up to 60 s
+                                  └──────────────────────────┘
+
+A resting upstream stays in the order, behind the others of its pool. Routes of no pool keep the
+order that the operator gave them. A limit of rate says nothing of health, nor does a count of
+tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from runtime.catalog import Route
+from services.relay.route import Attempt, Result
+
+FAILURES: Final = 3
+FIRST_REST_S: Final = 5.0
+LONGEST_REST_S: Final = 60.0
+_FAILED: Final = frozenset(
+    {
+        Result.CONNECT_FAILED,
+        Result.DISCONNECTED,
+        Result.TIMED_OUT,
+        Result.CREDENTIAL_REFUSED,
+        Result.SERVER_ERROR,
+        Result.REDIRECTED,
+    }
+)
+_WELL: Final = frozenset({Result.ANSWERED, Result.REFUSED})
+
+
+@dataclass(slots=True)
+class _State:
+    failures: int = 0
+    rest_s: float = FIRST_REST_S
+    rests_until: float = 0.0
+
+
+class Health:
+    """What this relay knows of its upstreams. Moments are of a monotonic clock."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, _State] = {}
+
+    def order(
+        self, routes: Sequence[Route], pool_of: Callable[[Route], str], now: float
+    ) -> list[Route]:
+        """The routes with resting upstreams behind their neighbours of the same pool."""
+        found: list[Route] = []
+        for pool, neighbours in groupby(routes, key=pool_of):
+            group = list(neighbours)
+            found += self._order_pool(group, now) if pool else group
+        return found
+
+    def _order_pool(self, routes: list[Route], now: float) -> list[Route]:
+        resting = [route for route in routes if self._rests(route.upstream, now)]
+        if len(resting) == len(routes):
+            return routes
+        found = [*(route for route in routes if route not in resting), *resting]
+        state = self._states.get(found[0].upstream)
+        if state is not None and state.failures >= FAILURES:
+            # This request tries it; others wait for what becomes of it.
+            state.rests_until = now + state.rest_s
+        return found
+
+    def note(self, attempts: Iterable[Attempt], now: float) -> None:
+        """What became of a request's attempts."""
+        for attempt in attempts:
+            upstream = attempt.route.upstream
+            if attempt.result in _WELL:
+                self._states.pop(upstream, None)
+            elif attempt.result in _FAILED:
+                self._fail(self._states.setdefault(upstream, _State()), now)
+
+    def _rests(self, upstream: str, now: float) -> bool:
+        state = self._states.get(upstream)
+        return state is not None and state.failures >= FAILURES and now < state.rests_until
+
+    def _fail(self, state: _State, now: float) -> None:
+        state.failures += 1
+        if state.failures < FAILURES:
+            return
+        if state.failures > FAILURES:
+            state.rest_s = min(LONGEST_REST_S, state.rest_s * 2)
+        state.rests_until = now + state.rest_s
