@@ -27,6 +27,7 @@ from dialects.conversation import (
     Turn,
 )
 from dialects.errors import refuse, refuse_feature
+from dialects.json_text import render_text
 from dialects.media import is_data_uri, parse_data_uri
 from dialects.openai_responses.payload import (
     object_of,
@@ -168,10 +169,15 @@ def _call(kind: str, item: dict[str, Any], where: str) -> ToolCall:
     return ToolCall(
         id=call_id,
         name=name,
-        arguments=text_of(item.get("input" if is_custom else "arguments")),
+        arguments=_arguments_of(item.get("input" if is_custom else "arguments")),
         is_custom=is_custom,
         namespace=optional_text(item.get("namespace")),
     )
+
+
+def _arguments_of(value: object) -> str:
+    """Text, as the dialect has it; some clients send the object it stands for."""
+    return render_text(value) if isinstance(value, dict | list) else text_of(value)
 
 
 def _result(kind: str, item: dict[str, Any], where: str) -> ToolResult:

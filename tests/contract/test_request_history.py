@@ -256,6 +256,19 @@ def test_argument_text_passes_as_it_was_written(road: str) -> None:
 
 
 @pytest.mark.edge(22)
+@pytest.mark.parametrize("road", ["C→A", "R→A"])
+def test_arguments_that_come_as_an_object_are_not_lost(road: str) -> None:
+    given = {"b": "ü", "a": 1}
+    call = {"type": "function_call", "call_id": "a", "name": "f", "arguments": given}
+    told = called(("a", "f", "{}"))
+    told["tool_calls"][0]["function"]["arguments"] = given
+    body = {"input": [said("Hi"), call]} if road[0] == "R" else chat(said("Hi"), told)
+
+    sent = messages_of(carry(road, body))[1]["content"][0]["input"]
+    assert list(sent.items()) == list(given.items())
+
+
+@pytest.mark.edge(22)
 def test_argument_objects_keep_their_order_and_their_letters() -> None:
     body = chat(said("Hi"), said([use("a", "f", b="ü", a=1)], "assistant"), said([result("a")]))
     for _ in range(2):

@@ -92,6 +92,10 @@ Rules by the beginning of the upstream model's id, the longest first; a vendor b
 `gatebeyz.yaml`: for all models of an upstream by `model_capabilities`, for one model by
 `capabilities`, by the names below.
 
+From gpt-5.6 on, OpenAI takes tools beside reasoning on Responses only: give such a model an
+upstream of that dialect. Where it has a Chat upstream alone, a translated request with tools does
+without reasoning, and says so.
+
 ```yaml
 upstreams:
   - name: vllm
