@@ -26,6 +26,7 @@ def is_closed(schema: object) -> bool:
         required = schema.get("required")
         if schema.get("additionalProperties") is not False:
             return False
-        if set(properties or ()) != set(required if isinstance(required, list) else ()):
+        named = required if isinstance(required, list) else ()
+        if not all(name in named for name in properties or ()):
             return False
     return all(is_closed(value) for value in schema.values())
