@@ -7,6 +7,7 @@ import secrets
 import sys
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from admission.lease import LeaseHolder
 from edge import metrics
@@ -19,6 +20,7 @@ from edge.listener import listener, serve_all
 from edge.products import entrances
 from edge.readiness import Readiness
 from edge.sites import site_apps
+from gatebeyz.auth.v1 import auth_pb2
 from gatebeyz.counter.v1 import counter_pb2_grpc
 from gatebeyz.inference.v1 import inference_pb2_grpc
 from runtime.catalog_file import CatalogFile
@@ -42,6 +44,7 @@ async def main(config: Config, catalog: CatalogFile) -> None:
     observe("edge", config)
 
     listeners: list[uvicorn.Server] = []
+    surfaces: dict[auth_pb2.Product, ASGIApp] = {}
     translator_stub = inference_pb2_grpc.InferenceServiceStub(translator)
     for entrance in entrances(config, leases):
         admittance = Admittance(
@@ -49,8 +52,9 @@ async def main(config: Config, catalog: CatalogFile) -> None:
         )
         hosts = entrance.hosts
         app = create_app(admittance, stubs, drain, config.patience, hosts, readiness.is_ready)
+        surfaces[entrance.product] = app
         listeners.append(listener(app, entrance.listen, config.drain_s))
-    for pages, listen in site_apps(config, catalog.current, auth):
+    for pages, listen in site_apps(config, catalog.current, auth, surfaces):
         listeners.append(listener(pages, listen, config.drain_s))
     following = asyncio.create_task(catalog.follow())
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -30,6 +30,7 @@ from edge.web.rendering import N_, Renderer
 from edge.web.static import StaticFiles
 from edge.web.switches import switch_routes
 from edge.web.view import view_of
+from gatebeyz.auth.v1 import auth_pb2
 from gatebeyz.identity.v1 import identity_pb2
 from runtime.catalog import Catalog
 
@@ -51,9 +52,15 @@ _CONSOLE_NAV: Final = (
 
 
 def site_apps(
-    config: Config, catalog: Callable[[], Catalog], auth: grpc.aio.Channel
+    config: Config,
+    catalog: Callable[[], Catalog],
+    auth: grpc.aio.Channel,
+    surfaces: Mapping[auth_pb2.Product, ASGIApp],
 ) -> Iterator[tuple[ASGIApp, str]]:
-    """Each app of pages and the address it listens on; none where no address is set."""
+    """Each app of pages and the address it listens on; none where no address is set.
+
+    ``surfaces`` are what this process serves of each product, for examples to be tried on.
+    """
     brand = Brand(
         name=config.brand,
         contact=config.contact,
@@ -62,7 +69,7 @@ def site_apps(
         panel_url=config.panel_url,
         credits_panel_url=config.credits_panel_url,
     )
-    sites = Sites(brand, catalog, open_clients(auth), config.max_body_bytes)
+    sites = Sites(brand, catalog, open_clients(auth), config.max_body_bytes, surfaces)
     if config.panel_listen:
         yield sites.panel(), config.panel_listen
     if config.credits_panel_listen:
@@ -80,11 +87,16 @@ class Sites:
         catalog: Callable[[], Catalog],
         clients: Clients,
         max_body_bytes: int,
+        surfaces: Mapping[auth_pb2.Product, ASGIApp],
     ) -> None:
         self._brand = brand
         self._catalog = catalog
         self._clients = clients
         self._max_body_bytes = max_body_bytes
+        self._surfaces = {
+            API: surfaces.get(auth_pb2.PRODUCT_API),
+            CREDITS: surfaces.get(auth_pb2.PRODUCT_CREDITS),
+        }
         self._static = StaticFiles()
         self._renderer = Renderer(brand, self._static)
 
@@ -94,14 +106,16 @@ class Sites:
         door = self._door(site)
         reader = AccountReader(self._clients, self._catalog)
         overview = OverviewPages(door, reader, self._brand.api_url)
-        return self._app(door, [*overview.routes(), *_member_routes(door), *self._docs(API)])
+        return self._app(door, [*overview.routes(), *_member_routes(door), *self._docs(door, API)])
 
     def credits(self) -> ASGIApp:
         """The panel and the documentation of Claude Credits."""
         url = self._brand.credits_panel_url
         door = self._door(Site("credits", identity_pb2.REALM_CREDITS, url, _CREDITS_NAV))
         wallet = CreditPages(door, self._catalog, self._brand.credits_url)
-        return self._app(door, [*wallet.routes(), *_member_routes(door), *self._docs(CREDITS)])
+        return self._app(
+            door, [*wallet.routes(), *_member_routes(door), *self._docs(door, CREDITS)]
+        )
 
     def console(self, url: str) -> ASGIApp:
         """The operator's pages."""
@@ -112,9 +126,15 @@ class Sites:
     def _door(self, site: Site) -> Door:
         return Door(site, self._clients, self._renderer)
 
-    def _docs(self, product: str) -> list[Route]:
+    def _docs(self, door: Door, product: str) -> list[Route]:
         return DocumentationSite(
-            product, self._brand, self._renderer, self._catalog, self._max_body_bytes
+            product,
+            self._brand,
+            self._renderer,
+            self._catalog,
+            self._max_body_bytes,
+            self._surfaces[product],
+            door.open_form,
         ).routes()
 
     def _app(self, door: Door, routes: list[Route]) -> ASGIApp:

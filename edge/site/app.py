@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from edge.body import BYTES_PER_S, FIRST_TIMEOUT_S, MAX_DEPTH
 from edge.site.error_table import error_rows
 from edge.site.example import EXAMPLES, PLACEHOLDER_KEY, render_body
 from edge.site.openapi import build_openapi
 from edge.site.page import API, Page, pages_of
+from edge.site.trial import Trial, is_presentable, run_trial
 from edge.web.brand import Brand
 from edge.web.language import LANGUAGES
 from edge.web.rendering import Renderer
 from edge.web.view import view_of
 from runtime.catalog import Catalog
+
+FormPage = Callable[[Request, dict[str, str]], Awaitable[Response]]
 
 
 class DocumentationSite:
@@ -31,6 +35,8 @@ class DocumentationSite:
         renderer: Renderer,
         catalog: Callable[[], Catalog],
         max_body_bytes: int,
+        surfaces: ASGIApp | None,
+        open_form: Callable[[FormPage], Callable[[Request], Awaitable[Response]]],
     ) -> None:
         self.product = product
         self.pages = {page.slug: page for page in pages_of(product)}
@@ -38,6 +44,8 @@ class DocumentationSite:
         self._renderer = renderer
         self._catalog = catalog
         self._max_body_bytes = max_body_bytes
+        self._surfaces = surfaces
+        self._open_form = open_form
         self._base_url = brand.api_url if product == API else brand.credits_url
         self._openapi = build_openapi(product, brand.name, brand.contact, self._base_url)
 
@@ -48,6 +56,7 @@ class DocumentationSite:
             Route("/docs/openapi.json", self.openapi),
             Route("/docs/{language}", self.enter),
             Route("/docs/{language}/{slug}", self.page),
+            Route("/docs/{language}/{slug}", self._open_form(self.attempt), methods=["POST"]),
         ]
 
     async def enter(self, request: Request) -> Response:
@@ -63,13 +72,25 @@ class DocumentationSite:
 
     async def page(self, request: Request) -> Response:
         """One page; the language of the path counts, not the cookie."""
+        return self._page(request, None)
+
+    async def attempt(self, request: Request, form: dict[str, str]) -> Response:
+        """The page with the answer to one of its examples, called with the visitor's own key."""
+        example = EXAMPLES.get(form.get("example", ""))
+        key = form.get("key", "").strip()
+        if example is None or self._surfaces is None or not is_presentable(key):
+            return self._page(request, None)
+        trial = await run_trial(self._surfaces, example.call, self._base_url, key, request.scope)
+        return self._page(request, trial)
+
+    def _page(self, request: Request, trial: Trial | None) -> Response:
         view = view_of(request.scope)
         code = request.path_params["language"]
         page = self.pages.get(request.path_params["slug"])
         if page is None or code not in LANGUAGES:
             return self._missing(request)
         view.language = code
-        return self._renderer.page(view, page.template, **self._values(page))
+        return self._renderer.page(view, page.template, trial=trial, **self._values(page))
 
     def _missing(self, request: Request) -> Response:
         return self._renderer.page(view_of(request.scope), "missing.html", 404)
@@ -83,6 +104,7 @@ class DocumentationSite:
             "previous": ordered[place - 1] if place else None,
             "following": ordered[place + 1] if place + 1 < len(ordered) else None,
             "product": self.product,
+            "can_try": self._surfaces is not None,
             "base_url": self._base_url,
             "key": PLACEHOLDER_KEY,
             "examples": {name: one.texts(self._base_url) for name, one in EXAMPLES.items()},

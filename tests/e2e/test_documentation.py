@@ -288,3 +288,48 @@ def check_schema(openapi: dict[str, Any], part: dict[str, Any], value: Any) -> N
         part = openapi["components"]["responses"][part["$ref"].rpartition("/")[2]]
     schema = {**part["content"]["application/json"]["schema"], "components": openapi["components"]}
     jsonschema.Draft202012Validator(schema).validate(value)
+
+
+TRIED = {"messages": "message", "streaming": "stream", "count-tokens": "count", "models": "models",
+         "chat-completions": "chat", "responses": "response"}  # fmt: skip
+
+
+def attempt(stack: Stack, slug: str, key: str, **headers: str) -> httpx.Response:
+    site = stack.site("PANEL")
+    fields = {"example": TRIED[slug], "key": key}
+    origin = {"origin": site, **headers}
+    return httpx.post(f"{site}/docs/en/{slug}", data=fields, headers=origin, timeout=30)
+
+
+@pytest.mark.parametrize("slug", TRIED)
+def test_an_example_is_tried_with_a_key_that_the_page_does_not_hold(
+    stack: Stack, slug: str
+) -> None:
+    answer = attempt(stack, slug, stack.key)
+    blocks = Blocks()
+    blocks.feed(answer.text)
+    shown_answer = next(block.text for block in blocks.found if block.label == "Answer")
+
+    assert '<span class="state good">200</span>' in answer.text
+    assert stack.key not in answer.text
+    if slug == "streaming":
+        assert "event: message_stop" in shown_answer
+    else:
+        assert json.loads(shown_answer)
+
+
+def test_a_trial_is_held_to_what_holds_for_every_request(stack: Stack) -> None:
+    wrong = attempt(stack, "messages", PLACEHOLDER_KEY)
+    forged = attempt(stack, "messages", stack.key, origin="https://evil.example")
+    split = attempt(stack, "messages", "x\r\nx-evil: 1")
+    unknown = httpx.post(
+        f"{stack.site('PANEL')}/docs/en/messages",
+        data={"example": "nothing", "key": stack.key},
+        headers={"origin": stack.site("PANEL")},
+    )
+
+    assert '<span class="state bad">401</span>' in wrong.text
+    assert forged.status_code == 403
+    for answer in (split, unknown):
+        assert answer.status_code == 200
+        assert 'class="state' not in answer.text
