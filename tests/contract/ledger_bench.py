@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc.aio
 import pytest
@@ -16,7 +17,7 @@ from gatebeyz.inference.v1 import inference_pb2
 from gatebeyz.ledger.v1 import ledger_pb2, ledger_pb2_grpc
 from runtime.catalog import Catalog, Model, Pack, build_catalog
 from runtime.config import SecretText
-from runtime.faults import ServiceFault, fault_of
+from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.interceptors import FaultInterceptor
 from runtime.prices import Prices, Rates
 from services.auth.account import Account, Product
@@ -26,6 +27,9 @@ from services.auth.operator import OperatorGate
 from services.auth.store import Store
 from tests.contract.auth_replica import CallCounter
 
+T = TypeVar("T")
+
+PATIENCE_S = 30.0
 OPERATOR = "operator-token-of-the-tests"
 METADATA = (("authorization", f"Bearer {OPERATOR}"),)
 AUDIT = AuditEntry(actor="test", on_behalf_of="", action="test", account_id="acc_1")
@@ -127,6 +131,9 @@ class Ledger:
 
     async def differences(self) -> list[tuple[str, str, int, int]]:
         """Everything the verification finds wrong."""
+        return await insist(self._differences)
+
+    async def _differences(self) -> list[tuple[str, str, int, int]]:
         stream = self.credit.VerifyLedger(ledger_pb2.VerifyLedgerRequest(), metadata=METADATA)
         return [
             (one.account_id, one.name, one.expected_micros, one.found_micros)
@@ -157,6 +164,19 @@ def settlement(request_id: str, output: int = 10, **fields: Any) -> ledger_pb2.S
     )
     message.started_at.FromMilliseconds(STARTED_MS)
     return message
+
+
+async def insist(call: Callable[[], Awaitable[T]]) -> T:
+    """The answer, asked for again while the store is away: a busy machine may keep it so."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return await call()
+        except grpc.aio.AioRpcError as error:
+            is_away = fault_of(error).reason in (Reason.STORE_AWAY, Reason.OVERLOADED)
+            if not is_away or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(0.05)
 
 
 async def refused(call: Any) -> ServiceFault:

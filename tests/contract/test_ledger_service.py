@@ -6,16 +6,25 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
+import grpc.aio
 import pytest
 
 from gatebeyz.inference.v1 import inference_pb2
 from gatebeyz.ledger.v1 import ledger_pb2
-from runtime.faults import Reason
+from runtime.faults import Reason, fault_of
 from services.auth.key import Key
 from services.auth.ledger.reaper import Reaper
 from services.auth.partition import partition
 from tests.contract.conftest import StoreServer
-from tests.contract.ledger_bench import AUDIT, METADATA, Ledger, refused, serving, settlement
+from tests.contract.ledger_bench import (
+    AUDIT,
+    METADATA,
+    Ledger,
+    insist,
+    refused,
+    serving,
+    settlement,
+)
 
 
 @pytest.fixture
@@ -215,21 +224,23 @@ async def test_two_hundred_at_once_on_a_pack_worth_fifty(ledger: Ledger) -> None
     async def run(number: int) -> int:
         """One request: hold, use, settle; its cost, 0 where it was refused."""
         try:
-            await ledger.hold(f"r{number}")
-        except Exception:
+            await insist(lambda: ledger.hold(f"r{number}"))
+        except grpc.aio.AioRpcError as error:
+            assert fault_of(error).reason is Reason.CREDIT_EXHAUSTED  # noqa: PT017 - 150 of 200
             return 0
-        await ledger.settle(settlement(f"r{number}", 95))
+        await insist(lambda: ledger.settle(settlement(f"r{number}", 95)))
         return 100
 
     tasks = [asyncio.create_task(run(number)) for number in range(200)]
     lowest = 5_000
     while not all(task.done() for task in tasks):
-        balance = await ledger.balance()
+        await asyncio.sleep(0.005)
+        balance = await insist(ledger.balance)
         lowest = min(lowest, balance.remaining_micros)
         granted = balance.spent_micros + balance.held_micros + balance.remaining_micros
         assert granted == balance.granted_micros == 5_000
     costs = [await task for task in tasks]
-    balance = await ledger.balance()
+    balance = await insist(ledger.balance)
     assert lowest >= 0
     assert costs.count(100) == 50
     assert sum(costs) == balance.spent_micros == 5_000
