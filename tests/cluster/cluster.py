@@ -10,17 +10,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import urllib.request
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from gatebeyz.ledger.v1 import ledger_pb2
 from laptop.catalog import PLAN, demo_providers, render_catalog
 from laptop.child import Child, Command
 from laptop.embedded_store import EmbeddedStore
 from laptop.onboarding import issue_key
-from laptop.operator_client import open_operator
+from laptop.operator_client import OperatorClient, open_operator
 from laptop.probe import grpc_probe, http_probe
 from laptop.secret_file import DEMO_CREDENTIAL, OPERATOR_TOKEN, keep_secrets
 from laptop.supervisor import Supervisor
@@ -39,6 +41,7 @@ from tests.cluster.plan import (
 from tests.ports import free_port
 
 START_S = 60.0
+PAGE = 1_000
 # The manifests' minReadySeconds, shortened: longer than callers take to learn of a new replica.
 MIN_READY_S = 8.0
 # How long after SIGTERM callers still find a replica in its name.
@@ -105,6 +108,34 @@ class Cluster:
                 self.replicas[name].remove(old)
             await asyncio.gather(*(self._remove(old) for old in going))
 
+    async def settled_requests(self) -> Counter[str]:
+        """How often each request stands in the journal of the cluster's accounts."""
+        found: Counter[str] = Counter()
+        async with self.operator() as operator:
+            for account in await operator.list_accounts():
+                request = ledger_pb2.ListUsageRequest(account_id=account.account_id, limit=PAGE)
+                while True:
+                    page = [
+                        answer.entry
+                        async for answer in operator.stream(
+                            operator.credit.ListUsage, request, START_S
+                        )
+                    ]
+                    found.update(entry.request_id for entry in page)
+                    if len(page) < PAGE:
+                        break
+                    request.before_sequence = page[-1].sequence
+        return found
+
+    @contextlib.asynccontextmanager
+    async def operator(self) -> AsyncIterator[OperatorClient]:
+        """A client of the auth service, balanced over its replicas."""
+        token = SecretText(_read(self.environ[f"{OPERATOR_TOKEN}_FILE"]))
+        own = self.certificates / "operator" if self.certificates else None
+        target = self.names.target("auth", KINDS["auth"].port)
+        async with open_operator(target, token, own) as client:
+            yield client
+
     async def stop(self) -> None:
         """Stop everything, callers first."""
         for name in reversed(KINDS):
@@ -163,6 +194,10 @@ class Cluster:
             self._ingress = addresses
 
 
+def _read(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8")
+
+
 @contextlib.asynccontextmanager
 async def running_cluster(
     folder: Path,
@@ -201,10 +236,7 @@ async def running_cluster(
             await supervisor.start([store.command(environ), demo], START_S)
             for name in KINDS:
                 await cluster.scale(name, counts.get(name, 1))
-            token = SecretText(secrets[OPERATOR_TOKEN].read_text(encoding="utf-8"))
-            target = names.target("auth", KINDS["auth"].port)
-            own = certificates / "operator" if certificates else None
-            async with open_operator(target, token, own) as operator:
+            async with cluster.operator() as operator:
                 cluster.key = await issue_key(operator, PLAN)
             yield cluster
         finally:

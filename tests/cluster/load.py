@@ -7,7 +7,7 @@ import contextlib
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,10 +93,16 @@ class Tally:
 
 @contextlib.asynccontextmanager
 async def steady_load(
-    edges: Callable[[], list[str]], key: str, workers: int, pause_s: float = 0.2, seed: int = 7
+    edges: Callable[[], list[str]],
+    key: str,
+    workers: int,
+    *,
+    pause_s: float = 0.2,
+    shapes: Sequence[Shape] = SHAPES,
+    tally: Tally | None = None,
 ) -> AsyncIterator[Tally]:
     """Load while the context lasts; what runs at its end is waited for."""
-    tally = Tally()
+    tally = tally or Tally()
     stop = asyncio.Event()
     timeout = aiohttp.ClientTimeout(total=REQUEST_S)
     async with aiohttp.ClientSession(
@@ -104,9 +110,9 @@ async def steady_load(
     ) as session:
 
         async def work(number: int) -> None:
-            chance = random.Random(seed + number)
+            chance = random.Random(number)
             while not stop.is_set():
-                await send(session, chance.choice(edges()), chance.choice(SHAPES), tally)
+                await send(session, chance.choice(edges()), chance.choice(shapes), tally)
                 await asyncio.sleep(pause_s * chance.random() * 2)
 
         tasks = [asyncio.ensure_future(work(number)) for number in range(workers)]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.cluster.cluster import MIN_READY_S, Cluster, running_cluster
-from tests.cluster.load import Tally, steady_load
+from tests.cluster.load import SHAPES, Tally, steady_load
 from tests.cluster.plan import KINDS
 
 COUNT_METHOD = "/gatebeyz.counter.v1.CounterService/CountTokens"
+# What a relay gets to send its last batch.
+SETTLED_S = 1.0
+COUNT_ONLY = tuple(shape for shape in SHAPES if shape.name == "count")
 COUNTS = {"auth": 2, "counter": 1, "relay": 2, "translator": 2, "edge": 2}
 
 
@@ -23,11 +27,13 @@ class Figures:
     tally: Tally
     rolled_s: dict[str, float] = field(default_factory=dict)
     followed_s: float = 0.0
+    settled: Counter[str] = field(default_factory=Counter)
 
     def render(self) -> str:
         rolled = "  ".join(f"{name} {taken:.1f} s" for name, taken in self.rolled_s.items())
         return (
             f"{self.tally.render()}\n  rolled: {rolled}\n"
+            f"  {len(self.settled)} requests are in the ledger\n"
             f"  every new counter was in use {self.followed_s:.1f} s after it was ready"
         )
 
@@ -52,11 +58,17 @@ async def run_scenario(
                 figures.rolled_s[name] = time.monotonic() - began
                 say(f"rolled {name} in {figures.rolled_s[name]:.1f} s; lost {len(tally.lost)}")
             await cluster.scale("counter", 3)
-            figures.followed_s = await wait_used(cluster)
+            counts = steady_load(
+                lambda: cluster.edges, cluster.key, 4, pause_s=0.05, shapes=COUNT_ONLY, tally=tally
+            )
+            async with counts:
+                figures.followed_s = await wait_used(cluster)
             say(f"counter 1→3 followed within {figures.followed_s:.1f} s")
             await asyncio.sleep(MIN_READY_S)
             await cluster.scale("counter", 1)
             await asyncio.sleep(3)
+        await asyncio.sleep(SETTLED_S)
+        figures.settled = await cluster.settled_requests()
     return figures
 
 

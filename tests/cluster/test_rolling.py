@@ -28,6 +28,8 @@ async def test_rolling_everything_and_scaling_the_counter_loses_nothing(tmp_path
     assert all(figures.tally.answered[shape.name] for shape in SHAPES)
     assert set(figures.rolled_s) == set(KINDS)
     assert figures.followed_s < 10
+    answered = figures.tally.answered
+    assert len(figures.settled) == answered.total() - answered["count"], "each is settled once"
 
 
 async def test_a_killed_relay_is_seen_as_cut_streams(tmp_path: Path) -> None:
