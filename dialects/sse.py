@@ -180,12 +180,13 @@ class StreamInlet(FrameSplitter):
         if self.body is None:
             known = bytes(self._buffer) + data
             begin = known.lstrip(_BLANKS)[:1]
-            if (begin and begin not in b"{[<") or len(known) > MAX_FRAME_BYTES:
+            is_body = begin in (b"{", b"[", b"<")
+            if not is_body and (begin or len(known) > MAX_FRAME_BYTES):
                 return super()._begin(data)
-            self._buffer += data
-            if begin:
-                self.body, self._buffer = self._buffer, bytearray()
-            return b""
+            if not begin:
+                self._buffer += data
+                return b""
+            self.body, self._buffer = self._buffer, bytearray()
         self.body += data
         if len(self.body) > MAX_BODY_BYTES:
             raise RemoteDialectError(_TOO_LARGE)
