@@ -25,6 +25,16 @@ CONCURRENCY: Final = 3
 RATES: Final = (REQUESTS, INPUT, OUTPUT)
 KINDS: Final = (*RATES, CONCURRENCY)
 NOTHING: Final[Amounts] = (0, 0, 0, 0)
+FIELDS: Final = (
+    "requests_per_minute",
+    "input_tokens_per_minute",
+    "output_tokens_per_minute",
+    "concurrency",
+)
+"""The kinds by the names they have in messages, configuration and refusals."""
+
+# For the guess of the input that stands until the outcome tells.
+_BYTES_PER_TOKEN: Final = 4
 
 # A draw this soon after the last one of its kind means that too little was drawn.
 SOON_S: Final = 2.0
@@ -185,6 +195,11 @@ class Allowance:
             overspent=_amounts([*(max(0, -left) for left in limited), 0]),
             returned=returned,
         )
+
+
+def guess_input(body: bytes) -> int:
+    """The input tokens of a request, by its bytes."""
+    return len(body) // _BYTES_PER_TOKEN
 
 
 def sum_of(first: Amounts, second: Amounts) -> Amounts:

@@ -14,18 +14,12 @@ from typing import Any, Final
 
 import grpc.aio
 
-from admission.allowance import KINDS, NOTHING, Allowance, Amounts, Statement, sum_of
+from admission.allowance import FIELDS, KINDS, NOTHING, Allowance, Amounts, Statement, sum_of
 from gatebeyz.auth.v1 import auth_pb2
 from runtime.faults import Reason, ServiceFault, fault_of
 
 DRAW_TIMEOUT_S: Final = 1.0
 REMEMBERED_S: Final = 1.0
-FIELDS: Final = (
-    "requests_per_minute",
-    "input_tokens_per_minute",
-    "output_tokens_per_minute",
-    "concurrency",
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from urllib.parse import unquote
 import grpc
 import grpc.aio
 
+from admission.allowance import guess_input
 from admission.credential import CREDITS, looks_valid, product_of
 from admission.door import PRODUCTS, Door, Peppers
 from admission.lease import Lease, LeaseHolder
@@ -28,8 +29,6 @@ from runtime.config import SecretText
 from runtime.faults import Reason, ServiceFault
 from runtime.identity import new_request_id
 
-# For the guess of the input that stands until the outcome tells.
-BYTES_PER_TOKEN: Final = 4
 _BAD_KEY: Final = "The API key is not valid."
 
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Any]]
@@ -118,7 +117,7 @@ class DirectCallers(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             )
         request.grant = lease.grant
         request.request_id = request.request_id or new_request_id()
-        guess = len(request.body) // BYTES_PER_TOKEN
+        guess = guess_input(request.body)
         async with (
             self._door.leases.admit(lease, guess) as admission,
             contextlib.aclosing(inner(request, context)) as answers,  # type: ignore[type-var]

@@ -9,6 +9,7 @@ from typing import Any, Final
 import click
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from admission.allowance import FIELDS
 from cli.session import open_session
 from cli.table import PRODUCTS, STATES, access_rows, account_rows, show, timestamp_of
 from gatebeyz.auth.v1 import auth_pb2
@@ -16,12 +17,6 @@ from laptop.operator_client import OperatorClient
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 _TIME = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"])
-_LIMITS: Final = (
-    "requests_per_minute",
-    "input_tokens_per_minute",
-    "output_tokens_per_minute",
-    "concurrency",
-)
 # Fields that stand in place of the plan's, and may be taken back.
 _CLEARABLE: Final = (
     "models",
@@ -44,7 +39,7 @@ def _account_options(command: _Command) -> _Command:
         click.option("--upstream", "upstreams", multiple=True, help="Assigned, in this order."),
         *(
             click.option(f"--{name.replace('_', '-')}", type=click.IntRange(0))
-            for name in (*_LIMITS, "monthly_tokens")
+            for name in (*FIELDS, "monthly_tokens")
         ),
         click.option("--reset-day", type=click.IntRange(1, 28), help="When the quota begins anew."),
         click.option("--expires-at", type=_TIME, help="In UTC."),
@@ -166,7 +161,7 @@ def override(
 def _given(fields: dict[str, Any]) -> dict[str, Any]:
     """The options that were given, as fields of an account."""
     found = {name: value for name, value in fields.items() if value not in (None, ())}
-    limits = {name: found.pop(name) for name in _LIMITS if name in found}
+    limits = {name: found.pop(name) for name in FIELDS if name in found}
     if limits:
         found["limits"] = auth_pb2.Limits(**limits)
     if "expires_at" in found:

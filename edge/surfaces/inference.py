@@ -18,7 +18,7 @@ import grpc.aio
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from admission.allowance import Allowance
+from admission.allowance import Allowance, guess_input
 from dialects.dialect import Dialect, Peek
 from dialects.envelope import may_hold_envelope
 from dialects.errors import Fault, FaultClass, RemoteDialectError
@@ -42,8 +42,6 @@ DIALECT_VALUES: Final = {
     "openai_chat": inference_pb2.DIALECT_OPENAI_CHAT,
     "openai_responses": inference_pb2.DIALECT_OPENAI_RESPONSES,
 }
-# For the guess of the input that stands until the outcome tells.
-BYTES_PER_TOKEN: Final = 4
 # An error is short; a longer body is not looked into.
 ERROR_BYTES: Final = 64 * 1024
 _TRUNCATED: Final = Fault(
@@ -135,9 +133,8 @@ class InferenceSurface:
         is_sealed = may_hold_envelope(request.body)
         road = self._admittance.road(lease.policy, peek, self.dialect.name, is_sealed=is_sealed)
         generate = self._generate_request(request, lease.grant, peek, road.routes)
-        input_guess = len(request.body) // BYTES_PER_TOKEN
         request.allowance = lease.allowance
-        async with self._admittance.leases.admit(lease, input_guess) as admission:
+        async with self._admittance.leases.admit(lease, guess_input(request.body)) as admission:
             stream.headers = limit_headers(self.dialect.name, lease.allowance)
             call = road.stub.Generate(generate)
             try:

@@ -12,16 +12,11 @@ from typing import Final
 
 import msgspec
 
+from admission.allowance import CONCURRENCY, FIELDS
 from runtime.faults import Reason, ServiceFault
 from services.auth.account import Limits
 
 FIRST_PART: Final = 8
-KINDS: Final = (
-    "requests_per_minute",
-    "input_tokens_per_minute",
-    "output_tokens_per_minute",
-    "concurrency",
-)
 NOTHING: Final = Limits()
 
 
@@ -60,8 +55,8 @@ def shares_of(amounts: list[int]) -> Shares:
 
 def shortage(kind: int, retry_after_s: float) -> ServiceFault:
     """The refusal when less than wanted is left of the limit at index ``kind``."""
-    metadata = {"limit": KINDS[kind]}
-    if KINDS[kind] == "concurrency":
+    metadata = {"limit": FIELDS[kind]}
+    if kind == CONCURRENCY:
         return ServiceFault(
             Reason.CONCURRENCY_LIMITED,
             "Too many requests of this account are running at once.",
