@@ -76,6 +76,10 @@ def _text_of(block: dict[str, Any], name: str, param: str) -> str:
     return value
 
 
+def _optional_text_of(block: dict[str, Any], name: str, param: str) -> str | None:
+    return None if block.get(name) is None else _text_of(block, name, param)
+
+
 def _cache_of(block: dict[str, Any]) -> dict[str, Any] | None:
     cache = block.get("cache_control")
     return cache if isinstance(cache, dict) else None
@@ -108,8 +112,8 @@ def _decode_document(block: dict[str, Any], param: str) -> list[Part]:
     source, where = _source_of(block, param), f"{param}.source"
     citations = block.get("citations")
     document = Document(
-        title=block.get("title"),
-        context=block.get("context"),
+        title=_optional_text_of(block, "title", param),
+        context=_optional_text_of(block, "context", param),
         citations=isinstance(citations, dict) and citations.get("enabled") is True,
         cache=_cache_of(block),
     )

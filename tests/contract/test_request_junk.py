@@ -74,3 +74,27 @@ def test_a_broken_body_is_carried_or_refused_by_name(road: str, data: st.DataObj
         assert found.message
     else:
         assert isinstance(json_text.parse(json_text.render(found.body)), dict)
+
+
+@pytest.mark.parametrize(
+    ("road", "body", "param"),
+    [
+        ("A→R", {"messages": [{"role": "user", "content": [{"type": "document", "title": True,
+            "source": {"type": "text", "media_type": "text/plain", "data": "words"}}]}]},
+         "messages.0.content.0.title"),
+        ("A→C", {"messages": [{"role": "user", "content": "Hi"}], "output_config": {"format": {
+            "type": "json_schema", "schema": {"type": "object", "required": [{}],
+                "additionalProperties": False, "properties": {"a": {"type": "string"}}}}}}, None),
+    ],
+)  # fmt: skip
+def test_junk_that_once_broke_a_translation(
+    road: str, body: dict[str, Any], param: str | None
+) -> None:
+    found = outcome(road, body)
+
+    if param is None:
+        assert isinstance(found, CarriedRequest)
+        assert found.warnings == ["output_config.format.strict=off"]
+    else:
+        assert isinstance(found, Fault)
+        assert found.param == param
