@@ -99,13 +99,15 @@ class Breaker:
 class Connection:
     """The client of a URL, and what its absence means. Close it at the end.
 
-    ``timeout_s`` bounds one exchange with a server. ValueError where the URL is not one of ours.
+    ``timeout_s`` bounds one exchange with a server, ``call_s`` a call of ours. ValueError where
+    the URL is not one of ours.
     """
 
-    def __init__(self, url: str, timeout_s: float = SOCKET_S) -> None:
+    def __init__(self, url: str, timeout_s: float = SOCKET_S, call_s: float = CALL_S) -> None:
         place = parse_place(url)
         self.is_cluster = place.kind == "cluster"
         self.client, self._sentinels = _open(place, timeout_s)
+        self._call_s = call_s
         self._breaker = Breaker()
 
     async def close(self) -> None:
@@ -115,12 +117,12 @@ class Connection:
                 await client.aclose()
 
     @contextlib.asynccontextmanager
-    async def bounded(self, limit_s: float = CALL_S) -> AsyncIterator[None]:
+    async def bounded(self, limit_s: float | None = None) -> AsyncIterator[None]:
         """Time and errors of one call: whatever keeps the store from answering is STORE_AWAY."""
         if not self._breaker.allows():
             raise _away(None)
         try:
-            async with asyncio.timeout(limit_s):
+            async with asyncio.timeout(limit_s or self._call_s):
                 yield
         except _LOST as error:
             self._breaker.fail()
@@ -173,7 +175,7 @@ class Script:
         self._script = connection.client.register_script(text)
 
     async def __call__(
-        self, keys: Sequence[str], args: Iterable[str | int], limit_s: float = CALL_S
+        self, keys: Sequence[str], args: Iterable[str | int], limit_s: float | None = None
     ) -> Any:
         async with self._connection.bounded(limit_s):
             return await self._script(keys=list(keys), args=list(args))

@@ -32,6 +32,7 @@ from tests.contract.ledger_model import EXACT, ModelWallet
 
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "40"))
 STEPS = 30
+PATIENCE_S = 30.0
 PAST_MS, NEVER = 1, None
 STARTED_MS = 1_700_000_000_000
 
@@ -54,7 +55,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize()
     def open_store(self) -> None:
         async def open_ledger() -> LedgerStore:
-            self._connection = Connection(self.url)
+            # Nothing here is about time: a busy machine may take its own.
+            self._connection = Connection(self.url, PATIENCE_S, PATIENCE_S)
             await self._connection.client.flushall()
             # A hold is overdue at once: reaping is a step like any other.
             return LedgerStore(self._connection, hold_ms=0)

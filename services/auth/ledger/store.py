@@ -26,7 +26,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from services.auth.connection import CALL_S, Connection, Script
+from services.auth.connection import Connection, Script
 from services.auth.ledger.pricing import Tokens
 from services.auth.ledger.settlement import RequestName, Settlement
 from services.auth.ledger.wallet import (
@@ -298,7 +298,7 @@ class LedgerStore:
     async def fold_journal(self, tag: str, before_ms: int) -> int:
         """Fold a stretch of what is older into the bases; how many entries."""
         keys = (f"{tag}:journal", f"{tag}:folded")
-        return int(await self._scripts["fold_journal"](keys, [tag, before_ms, STRETCH], CALL_S))
+        return int(await self._scripts["fold_journal"](keys, [tag, before_ms, STRETCH]))
 
 
 def day_of(time_ms: int) -> str:
