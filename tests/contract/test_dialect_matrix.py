@@ -195,6 +195,7 @@ def test_recorded_whole_answers_survive_the_way_there_and_back(
     passed, bad = 0, []
     for case in load_cases(name, streams=False):
         if case.status != 200:
+            bad.append(f"{case.file}: an error with a status of its own")
             continue
         body = json.loads(case.answer)
         events = x.read_answer(body)
