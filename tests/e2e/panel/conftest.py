@@ -1,4 +1,8 @@
-"""A browser and a gateway of its own for the tests that see pages as people do."""
+"""A browser and a gateway of its own for the tests that see pages as people do.
+
+Both last for a module: while Playwright runs, its event loop runs too, and no other test could have
+one. The links of a start work once, so each module starts anew.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +18,14 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))
 VIEWPORT = {"width": 1280, "height": 900}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def panel_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     running = start_stack(tmp_path_factory.mktemp("panels"))
     yield running
     running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("there is no Chromium on this machine (Debian: apt-get install chromium)")
@@ -85,7 +89,7 @@ class People:
             context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _people(chromium: Browser, panel_stack: Stack) -> Iterator[People]:
     everybody = People(chromium, panel_stack)
     yield everybody
