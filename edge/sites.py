@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from edge.address import Network, parse_proxies
 from edge.config import Config
 from edge.console.pages import console_routes
 from edge.panel.account import AccountReader
@@ -69,7 +70,8 @@ def site_apps(
         panel_url=config.panel_url,
         credits_panel_url=config.credits_panel_url,
     )
-    sites = Sites(brand, catalog, open_clients(auth), config.max_body_bytes, surfaces)
+    proxies = parse_proxies(config.trusted_proxies)
+    sites = Sites(brand, catalog, open_clients(auth), config.max_body_bytes, surfaces, proxies)
     if config.panel_listen:
         yield sites.panel(), config.panel_listen
     if config.credits_panel_listen:
@@ -88,11 +90,13 @@ class Sites:
         clients: Clients,
         max_body_bytes: int,
         surfaces: Mapping[auth_pb2.Product, ASGIApp],
+        proxies: tuple[Network, ...],
     ) -> None:
         self._brand = brand
         self._catalog = catalog
         self._clients = clients
         self._max_body_bytes = max_body_bytes
+        self._proxies = proxies
         self._surfaces = {
             API: surfaces.get(auth_pb2.PRODUCT_API),
             CREDITS: surfaces.get(auth_pb2.PRODUCT_CREDITS),
@@ -124,7 +128,7 @@ class Sites:
         return self._app(door, [*routes, *SettingsPages(door).routes()])
 
     def _door(self, site: Site) -> Door:
-        return Door(site, self._clients, self._renderer)
+        return Door(site, self._clients, self._renderer, self._proxies)
 
     def _docs(self, door: Door, product: str) -> list[Route]:
         return DocumentationSite(

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from edge.address import Network, client_address
 from edge.body import ClientGoneError
 from edge.panel.clients import Clients
 from edge.panel.sentence import sentence_of
@@ -49,10 +50,13 @@ class Site:
 class Door:
     """What stands before the pages of a site."""
 
-    def __init__(self, site: Site, clients: Clients, renderer: Renderer) -> None:
+    def __init__(
+        self, site: Site, clients: Clients, renderer: Renderer, proxies: tuple[Network, ...] = ()
+    ) -> None:
         self.site = site
         self.clients = clients
         self._renderer = renderer
+        self._proxies = proxies
         self._origin = origin_of(site.url)
 
     def routes(self) -> list[Route]:
@@ -64,6 +68,10 @@ class Door:
             Route("/link/{token}", self.show_link),
             Route("/link/{token}", self.open_form(self.use_link), methods=["POST"]),
         ]
+
+    def address_of(self, request: Request) -> str:
+        """Where a visitor comes from, behind the proxies that are known."""
+        return client_address(request.scope, self._proxies)
 
     # Pages of everybody
 
@@ -79,7 +87,7 @@ class Door:
             realm=self.site.realm,
             email=form.get("email", "")[:320],
             password=form.get("password", "")[:1024],
-            client_address=_address_of(request),
+            client_address=self.address_of(request),
         )
         try:
             signed = await self.clients.call(self.clients.identity.SignIn, wanted)
@@ -245,7 +253,3 @@ def _status_of(fault: ServiceFault | None) -> int:
     return {Reason.RATE_LIMITED: 429, Reason.STORE_AWAY: 503, Reason.OVERLOADED: 503}.get(
         fault.reason, 400
     )
-
-
-def _address_of(request: Request) -> str:
-    return request.client.host if request.client else ""

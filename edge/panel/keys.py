@@ -125,7 +125,7 @@ class KeyPages:
             request = identity_pb2.ConfirmSessionRequest(
                 session_token=visit.token,
                 password=password[:1024],
-                client_address=visit.request.client.host if visit.request.client else "",
+                client_address=self._door.address_of(visit.request),
             )
             answer = await self._clients.call(self._clients.identity.ConfirmSession, request)
             visit.session.CopyFrom(answer.session)

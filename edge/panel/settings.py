@@ -38,7 +38,7 @@ class SettingsPages:
             session_token=visit.token,
             current_password=visit.form.get("current", "")[:1024],
             new_password=visit.form.get("password", "")[:1024],
-            client_address=visit.request.client.host if visit.request.client else "",
+            client_address=self._door.address_of(visit.request),
         )
         try:
             signed = await self._clients.call(self._clients.identity.ChangePassword, request)
