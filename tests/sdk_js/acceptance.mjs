@@ -1,7 +1,9 @@
-// Every JavaScript client on every model, streaming and not: one JSON line for each case.
+// Every JavaScript client on every model, streaming and not: one JSON line for each case, and one
+// for each event stream that was read.
 // GATEBEYZ_URL and GATEBEYZ_KEY say where; the models are the three of the demo upstream.
 
 import { createInterface } from "node:readline";
+import { takeStreams } from "./recording.mjs";
 import { ANSWERS } from "./clients.mjs";
 
 const MODELS = ["claude-sonnet-4-5", "gpt-4.1", "gpt-5"];
@@ -72,7 +74,6 @@ const CASES = {
 
   async error(begin) {
     const talk = begin({});
-    if (!talk.stream) return;
     talk.say("demo:slow 20 demo:fail 9 one two three four five six seven eight nine ten eleven");
     let raised = null;
     try {
@@ -84,6 +85,13 @@ const CASES = {
     check(/overloaded/i.test(String(raised.message ?? raised)), "its words", String(raised));
   },
 };
+
+// Only a stream can break in its middle.
+const STREAMING_ONLY = new Set(["error"]);
+
+function casesOf(stream) {
+  return Object.keys(CASES).filter((name) => stream || !STREAMING_ONLY.has(name));
+}
 
 async function run(client, model, stream, name) {
   const place = { client, model, stream, case: name };
@@ -100,8 +108,9 @@ async function main() {
   for await (const client of createInterface({ input: process.stdin })) {
     for (const model of MODELS) {
       for (const stream of [true, false]) {
-        for (const name of Object.keys(CASES)) {
+        for (const name of casesOf(stream)) {
           console.log(JSON.stringify(await run(client, model, stream, name)));
+          for (const read of await takeStreams()) console.log(JSON.stringify(read));
         }
       }
     }
