@@ -14,6 +14,7 @@ from aiohttp import web
 
 from tests.doubles.upstream import Move, ScriptedUpstream, broken, hangup, silence, stream, whole
 from tests.e2e.stack import Stack, start_stack
+from tests.grammar import check_stream
 from tests.ports import free_port
 
 CREDENTIAL = "canary-credential-of-the-upstream"
@@ -312,6 +313,8 @@ async def test_a_truncated_upstream_ends_in_an_error_event(
     assert b"message_stop" not in received
     assert b"[DONE]" not in received
     assert b"response.completed" not in received
+    if dialect != model:
+        check_stream(dialect, received)
 
 
 async def test_a_broken_response_keeps_its_id_and_its_numbers(
