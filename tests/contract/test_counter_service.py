@@ -111,7 +111,8 @@ async def test_a_long_item_is_told_of_on_the_way(stub: Any) -> None:
 
 
 async def test_a_short_item_does_not_wait_for_a_long_one(stub: Any) -> None:
-    events = await ask(stub, text(LONG), text(SAY))
+    # Long enough for the other process to be there, should it be starting anew just now.
+    events = await ask(stub, text(LONG * 3), text(SAY))
     first = next(event for event in events if isinstance(event, counter_pb2.Count))
     assert first.index == 1
 
