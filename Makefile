@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
 JS := tests/sdk_js
+BASE_TREE := build/bench/base
 JS_STAMP := $(JS)/node_modules/.installed
 
-.PHONY: help run test js test-js crash bench check cluster dashboard k8s format messages shots docs protos lock clean
+.PHONY: help run test js test-js crash bench bench-parts bench-compare check cluster dashboard k8s format messages shots docs protos lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,8 +24,22 @@ js: $(JS_STAMP) ## Install the JavaScript SDKs (needs npm); make test runs them 
 test-js: $(DEV_STAMP) $(JS_STAMP) ## Install the JavaScript SDKs and run them on every model
 	@$(BIN)/python -m pytest -q tests/e2e/test_sdks_js.py
 
-bench: $(DEV_STAMP) ## Measure what the parts cost and print it; no figure is a test
+bench: $(DEV_STAMP) ## Measure the gateway beside its floor (BENCH=quick, BENCH_ONLY=small,paced)
+	@$(BIN)/python -m tests.bench
+
+bench-parts: $(DEV_STAMP) ## Measure what the parts cost, each by itself
 	@$(BIN)/python -m pytest -q -m bench tests/bench
+
+bench-compare: $(DEV_STAMP) ## Measure BASE=revision and this tree with one harness; print both
+	@test -n "$(BASE)" || { echo "say which: make bench-compare BASE=main"; exit 2; }
+	@git worktree add -q --force --detach $(BASE_TREE) $(BASE)
+	@rm -rf $(BASE_TREE)/tests/bench && cp -r tests/bench $(BASE_TREE)/tests/bench
+	@trap 'git worktree remove --force $(BASE_TREE)' EXIT; \
+		(cd $(BASE_TREE) && BENCH_FOLDER=$(CURDIR)/build/bench/of-base \
+			PYTHONPATH=$(CURDIR)/$(BASE_TREE):$(CURDIR)/$(BASE_TREE)/protos/gen \
+			$(CURDIR)/$(BIN)/python -m tests.bench) && \
+		$(BIN)/python -m tests.bench && \
+		$(BIN)/python -m tests.bench compare build/bench/of-base/latest.json build/bench/latest.json
 
 crash: $(DEV_STAMP) ## Kill processes and fail the store over for ten minutes; the money must add up
 	CRASH_S=600 CRASH_KILLS=100 LEDGER_EXAMPLES=1000 $(BIN)/python -m pytest -s \
