@@ -20,6 +20,7 @@ from edge.panel.credits import CreditPages
 from edge.panel.door import Door, Site
 from edge.panel.keys import KeyPages
 from edge.panel.overview import OverviewPages
+from edge.panel.provider import ProviderDoor
 from edge.panel.request_log import RequestPages
 from edge.panel.settings import SettingsPages
 from edge.panel.usage import UsagePages
@@ -146,6 +147,7 @@ class Sites:
             Route("/static/{path:path}", self._static.serve),
             *switch_routes(secure=door.site.is_secure),
             *door.routes(),
+            *ProviderDoor(door).routes(),
         ]
         router = Router([*routes, *everywhere], redirect_slashes=False, default=self._missing)
         name = urlsplit(door.site.url).hostname

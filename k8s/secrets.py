@@ -31,6 +31,7 @@ PROCESS_SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
 STORE_SECRET: Final = "gatebeyz-redis"  # noqa: S105 - an object's name
 OPERATORS_OWN: Final[Mapping[str, set[str]]] = {
     "gatebeyz-upstreams": {"anthropic"},
+    "gatebeyz-oidc": {"client-secret"},
     "gatebeyz-api-tls": {"tls.crt", "tls.key"},
     "gatebeyz-credits-tls": {"tls.crt", "tls.key"},
     "gatebeyz-panel-tls": {"tls.crt", "tls.key"},

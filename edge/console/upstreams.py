@@ -1,9 +1,9 @@
-"""Upstreams: what each one is, who is assigned to it, and how it answered of late."""
+"""Upstreams: what each one is, who is assigned to it, and how relays and the journal see it."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -13,17 +13,40 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from edge.panel.door import Door
-from edge.panel.moments import stamp_of
+from edge.panel.moments import read_moment, stamp_of
 from edge.panel.usage import BROKEN
 from edge.panel.visit import Visit
 from gatebeyz.auth.v1 import auth_pb2
 from gatebeyz.ledger.v1 import ledger_pb2
+from gatebeyz.status.v1 import status_pb2
 from runtime.catalog import Catalog
 
 WINDOW: Final = timedelta(minutes=15)
 # Beyond that a figure of the last minutes says no more, and the page would wait.
 MAX_ENTRIES: Final = 20_000
 MAX_ACCOUNTS: Final = 5_000
+
+
+CONDITIONS: Final = {
+    status_pb2.CONDITION_WELL: "well",
+    status_pb2.CONDITION_FAILING: "failing",
+    status_pb2.CONDITION_DOWN: "down",
+}
+"""From good to bad; templates know the words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """How one relay sees one upstream; ``condition`` is a word of CONDITIONS."""
+
+    upstream: str
+    relay: str
+    condition: str
+    failures: int
+    last_failure: str
+    answered: datetime | None
+    failed: datetime | None
+    rests_until: datetime | None
 
 
 @dataclass(slots=True)
@@ -63,9 +86,12 @@ class UpstreamPages:
         models: Counter[str] = Counter()
         for model in catalog.models.values():
             models.update({route.upstream for route in model.routes})
+        sights = await self._sights(visit)
         return self._door.show(
             visit,
             "console/upstreams.html",
+            sights=sights,
+            worst=_worst(sights),
             upstreams=catalog.upstreams.values(),
             models=models,
             assigned=await self._assigned(visit),
@@ -89,6 +115,27 @@ class UpstreamPages:
                 break
         return counts
 
+    async def _sights(self, visit: Visit) -> list[Sight]:
+        """What every relay last said of every upstream it asked."""
+        request = status_pb2.ListRelaysRequest()
+        status = self._clients.status
+        answer = await self._clients.call(status.ListRelays, request, visit.token)
+        sights = [
+            Sight(
+                upstream=one.name,
+                relay=relay.relay_id,
+                condition=CONDITIONS.get(one.condition, "well"),
+                failures=one.failures,
+                last_failure=one.last_failure,
+                answered=read_moment(one, "answered_at"),
+                failed=read_moment(one, "failed_at"),
+                rests_until=read_moment(one, "rests_until"),
+            )
+            for relay in answer.relays
+            for one in relay.upstreams
+        ]
+        return sorted(sights, key=lambda sight: (sight.upstream, sight.relay))
+
     async def _health(self, visit: Visit) -> defaultdict[str, Health]:
         request = ledger_pb2.ExportJournalRequest()
         getattr(request, "from").CopyFrom(stamp_of(datetime.now(UTC) - WINDOW))
@@ -106,3 +153,13 @@ class UpstreamPages:
             if seen >= MAX_ENTRIES:
                 break
         return found
+
+
+def _worst(sights: Iterable[Sight]) -> dict[str, str]:
+    """Upstream → the worst condition that a relay sees it in."""
+    order = list(CONDITIONS.values())
+    worst: dict[str, str] = {}
+    for sight in sights:
+        seen = worst.get(sight.upstream, order[0])
+        worst[sight.upstream] = max(seen, sight.condition, key=order.index)
+    return worst

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from edge.panel.visit import Visit
 from edge.web.rendering import N_
 from gatebeyz.auth.v1 import auth_pb2
 from gatebeyz.ledger.v1 import ledger_pb2
+from gatebeyz.status.v1 import status_pb2
 from runtime.catalog import Catalog
 
 STATES: Final = {
@@ -46,11 +48,17 @@ MAX_MINUTE_ENTRIES: Final = 5000
 
 @dataclass(frozen=True, slots=True)
 class LimitRow:
-    """A limit and what the last minute used of it; 0 is no limit, None is not counted here."""
+    """A limit and what is used of it: now, or in the last minute; 0 is no limit."""
 
     title: str
     limit: int
-    used: int | None
+    used: int
+    is_of_now: bool
+
+    @property
+    def share(self) -> float:
+        """Of one; 0 where there is no limit."""
+        return min(1.0, self.used / self.limit) if self.limit else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +118,22 @@ class AccountReader:
     async def _limits(
         self, visit: Visit, account_id: str, limits: auth_pb2.Limits
     ) -> list[LimitRow]:
-        used = await self._last_minute(visit, account_id)
-        return [LimitRow(title, getattr(limits, name), used.get(name)) for name, title in _LIMITS]
+        used, running = await asyncio.gather(
+            self._last_minute(visit, account_id), self._running(visit, account_id)
+        )
+        used["concurrency"] = running
+        return [
+            LimitRow(title, getattr(limits, name), used[name], name == "concurrency")
+            for name, title in _LIMITS
+        ]
+
+    async def _running(self, visit: Visit, account_id: str) -> int:
+        """Requests that run now, as the relays said a moment ago."""
+        request = status_pb2.CountRunningRequest(account_id=account_id)
+        status = self._clients.status
+        answer = await self._clients.call(status.CountRunning, request, visit.token)
+        running: int = answer.running
+        return running
 
     async def _last_minute(self, visit: Visit, account_id: str) -> dict[str, int]:
         """What requests of the last minute have used, as far as they were settled."""

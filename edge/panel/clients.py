@@ -11,6 +11,7 @@ import grpc.aio
 from gatebeyz.auth.v1 import auth_pb2_grpc
 from gatebeyz.identity.v1 import identity_pb2_grpc
 from gatebeyz.ledger.v1 import ledger_pb2_grpc
+from gatebeyz.status.v1 import status_pb2_grpc
 from runtime.faults import fault_of
 
 TIMEOUT_S: Final = 5.0
@@ -28,6 +29,7 @@ class Clients:
     keys: Any
     audit: Any
     credit: Any
+    status: Any
 
     async def call(self, method: Callable[..., Any], request: Any, token: str = "") -> Any:
         """One answer; ``token`` is the session's, where the call is made in its name."""
@@ -59,6 +61,7 @@ def open_clients(channel: grpc.aio.Channel) -> Clients:
         auth_pb2_grpc.KeyServiceStub(channel),
         auth_pb2_grpc.AuditServiceStub(channel),
         ledger_pb2_grpc.CreditServiceStub(channel),
+        status_pb2_grpc.StatusServiceStub(channel),
     )
 
 

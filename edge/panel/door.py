@@ -79,7 +79,7 @@ class Door:
         """The form; whoever is signed in goes on."""
         if await self._find_session(request) is not None:
             return RedirectResponse("/", 303)
-        return self._sign_in_page(request, {})
+        return await self.sign_in_page(request, {})
 
     async def sign_in(self, request: Request, form: dict[str, str]) -> Response:
         """A session for the right pair of address and password."""
@@ -92,7 +92,7 @@ class Door:
         try:
             signed = await self.clients.call(self.clients.identity.SignIn, wanted)
         except ServiceFault as fault:
-            return self._sign_in_page(request, form, fault)
+            return await self.sign_in_page(request, form, fault)
         answer = RedirectResponse(local_path(form.get("next", "/")), 303)
         self.keep_session(answer, signed.session_token)
         return answer
@@ -201,6 +201,10 @@ class Door:
         view = view_of(request.scope)
         return self._renderer.page(view, "panel/problem.html", status, message=message)
 
+    def welcome(self, request: Request) -> Response:
+        """A page that goes on to the first one by itself."""
+        return self._renderer.page(view_of(request.scope), "panel/welcome.html", site=self.site)
+
     def keep_session(self, answer: Response, token: str) -> None:
         """Give the browser the session, for as long as the browser is open."""
         answer.set_cookie(
@@ -212,9 +216,10 @@ class Door:
             path="/",
         )
 
-    def _sign_in_page(
+    async def sign_in_page(
         self, request: Request, form: dict[str, str], fault: ServiceFault | None = None
     ) -> Response:
+        """The form, with what went wrong."""
         return self._renderer.page(
             view_of(request.scope),
             "panel/sign_in.html",
@@ -223,7 +228,18 @@ class Door:
             email=form.get("email", ""),
             onward=local_path(form.get("next") or request.query_params.get("next", "/")),
             error=sentence_of(fault) if fault else "",
+            provider=await self._find_provider(),
         )
+
+    async def _find_provider(self) -> str:
+        """What to call the realm's OpenID Connect provider; "" where none can be offered now."""
+        wanted = identity_pb2.FindOidcRequest(realm=self.site.realm)
+        try:
+            answer = await self.clients.call(self.clients.identity.FindOidc, wanted)
+        except ServiceFault:
+            return ""
+        name: str = answer.name
+        return name
 
     async def _link_page(self, request: Request, fault: ServiceFault | None) -> Response:
         wanted = identity_pb2.FindLinkRequest(

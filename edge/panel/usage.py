@@ -71,7 +71,13 @@ class EndCounts:
     """How requests ended; ``by_end`` by inference_pb2.End."""
 
     requests: int = 0
+    entries: int = 0
     by_end: Counter[int] = field(default_factory=Counter)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the journal held no more than what was read of it."""
+        return self.entries < MAX_ENTRIES
 
     @property
     def broken(self) -> int:
@@ -153,6 +159,7 @@ class UsagePages:
         counts = EndCounts()
         stream = self._clients.stream(self._clients.credit.ListUsage, request, visit.token)
         async for answer in stream:
+            counts.entries += 1
             if answer.entry.kind == ledger_pb2.ENTRY_KIND_SETTLE:
                 counts.requests += 1
                 counts.by_end[answer.entry.end] += 1

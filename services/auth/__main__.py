@@ -7,6 +7,7 @@ import grpc.aio
 from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
 from gatebeyz.identity.v1 import identity_pb2
 from gatebeyz.ledger.v1 import ledger_pb2
+from gatebeyz.status.v1 import status_pb2
 from runtime import logs
 from runtime.catalog_file import CatalogFile, open_catalog
 from runtime.config import main_config
@@ -18,6 +19,7 @@ from services.auth.lease import LeaseRegistry
 from services.auth.ledger.room import LedgerRoom
 from services.auth.management import add_management
 from services.auth.member_room import MemberRoom
+from services.auth.oidc_sign_in import open_offer
 from services.auth.operator import OperatorGate, open_gate
 from services.auth.revocation import ChangeLog
 from services.auth.service import AuthService
@@ -36,7 +38,7 @@ async def serve_auth(config: AuthConfig, catalog: CatalogFile, gate: OperatorGat
     leases = LeaseRegistry(store, log, signer, catalog.current, grace_s=config.store_grace_s)
     catalog.listen(leases.stir)
     ledger = LedgerRoom(store, catalog.current, gate, config)
-    members = MemberRoom(store, gate, config.service_token)
+    members = MemberRoom(store, gate, config.service_token, offer=open_offer(config))
     metrics.watch_process(leases, lambda: log.is_away)
 
     def attach(server: grpc.aio.Server) -> None:
@@ -46,9 +48,8 @@ async def serve_auth(config: AuthConfig, catalog: CatalogFile, gate: OperatorGat
         members.attach(server)
 
     def stop() -> None:
-        leases.close()
-        log.close()
-        ledger.close()
+        for one in (leases, log, ledger):
+            one.close()
 
     await serve(
         Process(
@@ -56,11 +57,11 @@ async def serve_auth(config: AuthConfig, catalog: CatalogFile, gate: OperatorGat
             config=config,
             listen=config.listen,
             attach=attach,
-            service_names=list_services(auth_pb2, identity_pb2, ledger_pb2),
+            service_names=list_services(auth_pb2, identity_pb2, ledger_pb2, status_pb2),
             ready=store.is_ready,
             background=[log.follow, catalog.follow, *ledger.background],
             on_stop=stop,
-            on_drain=store.close,
+            on_drain=members.close,
             drain_s=DRAIN_S,
             stream_limit_s=STREAM_LIMIT_S,
             interceptors=members.interceptors,

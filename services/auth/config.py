@@ -24,6 +24,27 @@ class AuthConfig(ProcessConfig):
         "GATEBEYZ_SERVICE_TOKEN", help="the token our own processes call each other with"
     )
     catalog: Path = setting("GATEBEYZ_CATALOG", help="the YAML of upstreams, models and plans")
+    oidc_issuer: str = setting(
+        "GATEBEYZ_OIDC_ISSUER",
+        default="",
+        help="issuer of the OpenID Connect provider people may sign in with; empty = none",
+    )
+    oidc_client_id: str = setting(
+        "GATEBEYZ_OIDC_CLIENT_ID", default="", help="what this installation is called there"
+    )
+    oidc_client_secret: SecretText | None = setting(
+        "GATEBEYZ_OIDC_CLIENT_SECRET",
+        default=None,
+        help="its secret there; empty = a public client, with PKCE alone",
+    )
+    oidc_name: str = setting(
+        "GATEBEYZ_OIDC_NAME", default="SSO", help="what the sign-in button calls the provider"
+    )
+    oidc_realms: tuple[str, ...] = setting(
+        "GATEBEYZ_OIDC_REALMS",
+        default=("api", "credits"),
+        help="sites that offer it: api, credits, operators",
+    )
     listen: str = setting(
         "GATEBEYZ_AUTH_LISTEN", default="127.0.0.1:7401", help="host:port to listen on"
     )

@@ -22,6 +22,8 @@ from services.auth.key import MAX_GRACE_S, MAX_LABEL_LENGTH, Key
 from services.auth.operator import OperatorGate
 from services.auth.policy import access_of, resolve, tokens_of
 from services.auth.quota import QuotaMeter
+from services.auth.relay_service import add_status
+from services.auth.relay_store import RelayStore
 from services.auth.request import (
     MAX_REQUEST_ID_LENGTH,
     check_account,
@@ -37,6 +39,7 @@ from services.auth.store import Store
 OPERATOR_SERVICES: Final = (
     *(f"/gatebeyz.auth.v1.{name}/" for name in ("KeyService", "AccountService", "AuditService")),
     "/gatebeyz.ledger.v1.CreditService/",
+    "/gatebeyz.status.v1.StatusService/",
 )
 # Two operators at once: the second reads again and applies its own change to what it finds.
 ATTEMPTS: Final = 5
@@ -78,11 +81,12 @@ def add_management(
     pepper: SecretText,
     catalog: Callable[[], Catalog],
 ) -> None:
-    """Attach the three services to a server."""
+    """Attach what operators call, and what relays report for them, to a server."""
     accounts = AccountService(store, gate, catalog)
     auth_pb2_grpc.add_AccountServiceServicer_to_server(accounts, server)
     auth_pb2_grpc.add_KeyServiceServicer_to_server(KeyService(store, gate, pepper), server)
     auth_pb2_grpc.add_AuditServiceServicer_to_server(AuditService(store, gate), server)
+    add_status(server, RelayStore(store.connection), gate)
 
 
 class AccountService(auth_pb2_grpc.AccountServiceServicer):

@@ -47,13 +47,17 @@ class LinkKind(StrEnum):
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """One person in one realm. ``password`` is an argon2id verifier, "" where none was set."""
+    """One person in one realm. ``password`` is an argon2id verifier, "" where none was set.
+
+    ``subject`` is who vouched by OpenID Connect for the address first: no other one can later.
+    """
 
     member_id: str
     realm: Realm
     email: str
     account_id: str = ""
     password: str = ""
+    subject: str = ""
     epoch: int = 0
     created_at: float = 0.0
 

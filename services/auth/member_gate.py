@@ -45,6 +45,7 @@ OWN: Final[dict[str, str]] = {
     f"{_LEDGER}ListPacks": "account_id",
     f"{_LEDGER}ListUsage": "account_id",
     f"{_LEDGER}ListRollups": "account_id",
+    "/gatebeyz.status.v1.StatusService/CountRunning": "account_id",
 }
 # What shows a secret asks for the password again.
 CONFIRMED: Final = frozenset({f"{_AUTH}KeyService/CreateKey", f"{_AUTH}KeyService/ResetKey"})

@@ -14,6 +14,7 @@ from services.auth.audit import entry_of
 from services.auth.member import LinkKind, Member, Realm
 from services.auth.member_session import Sessions, Signed
 from services.auth.member_store import MemberStore, group_of
+from services.auth.oidc_sign_in import OidcSignIn
 from services.auth.operator import OperatorGate
 from services.auth.store import Store
 from services.auth.wire import render_time
@@ -32,8 +33,9 @@ _KINDS: Final[dict[int, LinkKind]] = {
 class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
     """Callers are our own edges; the serving interceptor has checked their token."""
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Sessions, oidc: OidcSignIn) -> None:
         self._sessions = sessions
+        self._oidc = oidc
 
     async def SignIn(  # noqa: N802
         self, request: identity_pb2.SignInRequest, context: grpc.aio.ServicerContext
@@ -90,6 +92,29 @@ class IdentityService(identity_pb2_grpc.IdentityServiceServicer):
             request.link_token, _parse_realm(request.realm), request.new_password
         )
         return identity_pb2.UseLinkResponse(
+            session_token=signed.token, session=self._render(signed)
+        )
+
+    async def FindOidc(  # noqa: N802
+        self, request: identity_pb2.FindOidcRequest, context: grpc.aio.ServicerContext
+    ) -> identity_pb2.FindOidcResponse:
+        return identity_pb2.FindOidcResponse(name=self._oidc.name(_parse_realm(request.realm)))
+
+    async def BeginOidc(  # noqa: N802
+        self, request: identity_pb2.BeginOidcRequest, context: grpc.aio.ServicerContext
+    ) -> identity_pb2.BeginOidcResponse:
+        url, token = await self._oidc.begin(
+            _parse_realm(request.realm), request.redirect_uri, request.client_address
+        )
+        return identity_pb2.BeginOidcResponse(url=url, attempt_token=token)
+
+    async def FinishOidc(  # noqa: N802
+        self, request: identity_pb2.FinishOidcRequest, context: grpc.aio.ServicerContext
+    ) -> identity_pb2.FinishOidcResponse:
+        signed = await self._oidc.finish(
+            _parse_realm(request.realm), request.attempt_token, request.state, request.code
+        )
+        return identity_pb2.FinishOidcResponse(
             session_token=signed.token, session=self._render(signed)
         )
 

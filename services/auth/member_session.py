@@ -142,8 +142,28 @@ class Sessions:
         taken = await self._store.take_link(hash_token(token))
         link, member = await self._read_link(taken, realm)
         if link.kind is LinkKind.PASSWORD:
-            return await self._set_password(member, password)
+            # Whoever an operator lets in anew may have moved to another account of the provider.
+            unbound = await self._change(member, lambda _one: {"subject": ""})
+            return await self._set_password(unbound, password)
         return await self._open(member)
+
+    async def vouch(self, realm: Realm, email: str, subject: str) -> Signed | None:
+        """A session for a member whose address a provider vouches for; None for anybody else.
+
+        The first one who does is remembered: an address that was given to somebody else since
+        opens nothing.
+        """
+        try:
+            member = await self._store.find_email(realm, parse_email(email))
+        except ServiceFault as fault:
+            if fault.reason is not Reason.INVALID_REQUEST:
+                raise
+            return None
+        if member is None:
+            return None
+        if not member.subject:
+            member = await self._change(member, lambda one: {"subject": one.subject or subject})
+        return await self._open(member) if member.subject == subject else None
 
     async def create_link(
         self, realm: Realm, email: str, account_id: str, kind: LinkKind
@@ -230,6 +250,11 @@ def _buckets(realm: Realm, address: str, visitor: str) -> list[tuple[str, int, i
         (_name("visitor", network), VISITOR_LIMIT, QUARTER_S),
         (_name("address", realm, address), ADDRESS_LIMIT, HOUR_S),
     ]
+
+
+def bucket_of_visitor(kind: str, visitor: str, limit: int, window_s: int) -> tuple[str, int, int]:
+    """The count that a visitor's attempts of a kind fall into."""
+    return _name(kind, _network(visitor)), limit, window_s
 
 
 def _name(kind: str, *parts: str) -> str:

@@ -110,6 +110,17 @@ class MemberStore:
             record = await self._redis.getdel(_link(digest))
         return None if record is None else msgspec.json.decode(record, type=Link)
 
+    async def put_oidc_attempt(self, state: str, attempt: str, life_s: float) -> None:
+        """Keep what a browser left with for its life."""
+        async with self._connection.bounded():
+            await self._redis.set(_oidc(state), attempt, ex=int(life_s))
+
+    async def take_oidc_attempt(self, state: str) -> str | None:
+        """What a browser left with, used up by this call alone, or None."""
+        async with self._connection.bounded():
+            record: str | None = await self._redis.getdel(_oidc(state))
+        return record
+
     async def take_attempt(self, buckets: Sequence[tuple[str, int, int]]) -> float:
         """Count an attempt in every bucket (name, limit, seconds), or in none: seconds to wait."""
         keys = [_attempts(name) for name, _, _ in buckets]
@@ -149,6 +160,10 @@ def _session(digest: str) -> str:
 
 def _link(digest: str) -> str:
     return f"{{directory}}:link:{digest}"
+
+
+def _oidc(state: str) -> str:
+    return f"{{directory}}:oidc:{state}"
 
 
 def _attempts(bucket: str) -> str:

@@ -14,6 +14,7 @@ from gatebeyz.auth.v1 import auth_pb2_grpc
 from gatebeyz.counter.v1 import counter_pb2_grpc
 from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
 from gatebeyz.ledger.v1 import ledger_pb2_grpc
+from gatebeyz.status.v1 import status_pb2_grpc
 from runtime import logs
 from runtime.catalog_file import CatalogFile, open_catalog
 from runtime.channels import open_channel
@@ -24,6 +25,7 @@ from services.relay.config import RelayConfig
 from services.relay.exchange import Dialer
 from services.relay.hold import Holds, counting
 from services.relay.outbox_file import open_file
+from services.relay.report import Reporter
 from services.relay.revocation import Registry, RevocationWatch
 from services.relay.service import InferenceService, Parts
 from services.relay.settlement import Outbox, sender
@@ -45,6 +47,7 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
     metrics.watch_process(registry, watch, outbox)
     secrets = config.signer(), config.pseudonyms()
     parts = Parts(catalog.current, DIALECTS, *secrets, dialer, registry, watch, holds, outbox)
+    reporter = Reporter(status_pb2_grpc.ReportServiceStub(channel), parts.health, registry)
     outbox.recover()
 
     def attach(server: grpc.aio.Server) -> None:
@@ -62,7 +65,7 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
             attach=attach,
             service_names=list_services(inference_pb2),
             ready=parts.is_ready,
-            background=(outbox.run, holds.run, watch.run, catalog.follow),
+            background=(outbox.run, holds.run, watch.run, catalog.follow, reporter.run),
             on_drain=finish,
             interceptors=(callers,),
         )

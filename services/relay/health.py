@@ -13,7 +13,7 @@ tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
@@ -38,17 +38,31 @@ _WELL: Final = frozenset({Result.ANSWERED, Result.REFUSED})
 
 
 @dataclass(slots=True)
-class _State:
+class UpstreamState:
+    """What this relay saw of one upstream; a moment is None where it never came."""
+
     failures: int = 0
     rest_s: float = FIRST_REST_S
     rests_until: float = 0.0
+    answered_at: float | None = None
+    failed_at: float | None = None
+    last_failure: Result | None = None
+
+    def is_out(self) -> bool:
+        """Whether it failed so often that it rests, or is being tried."""
+        return self.failures >= FAILURES
 
 
 class Health:
     """What this relay knows of its upstreams. Moments are of a monotonic clock."""
 
     def __init__(self) -> None:
-        self._states: dict[str, _State] = {}
+        self._states: dict[str, UpstreamState] = {}
+
+    @property
+    def states(self) -> Mapping[str, UpstreamState]:
+        """Every upstream that was asked, by name."""
+        return self._states
 
     def order(
         self, routes: Sequence[Route], pool_of: Callable[[Route], str], now: float
@@ -66,7 +80,7 @@ class Health:
             return routes
         found = [*(route for route in routes if route not in resting), *resting]
         state = self._states.get(found[0].upstream)
-        if state is not None and state.failures >= FAILURES:
+        if state is not None and state.is_out():
             # This request tries it; others wait for what becomes of it.
             state.rests_until = now + state.rest_s
         return found
@@ -76,18 +90,22 @@ class Health:
         for attempt in attempts:
             upstream = attempt.route.upstream
             if attempt.result in _WELL:
-                self._states.pop(upstream, None)
+                state = self._states.setdefault(upstream, UpstreamState())
+                state.failures, state.rest_s, state.answered_at = 0, FIRST_REST_S, now
             elif attempt.result in _FAILED:
-                self._fail(self._states.setdefault(upstream, _State()), now)
+                state = self._states.setdefault(upstream, UpstreamState())
+                state.failed_at, state.last_failure = now, attempt.result
+                _fail(state, now)
 
     def _rests(self, upstream: str, now: float) -> bool:
         state = self._states.get(upstream)
-        return state is not None and state.failures >= FAILURES and now < state.rests_until
+        return state is not None and state.is_out() and now < state.rests_until
 
-    def _fail(self, state: _State, now: float) -> None:
-        state.failures += 1
-        if state.failures < FAILURES:
-            return
-        if state.failures > FAILURES:
-            state.rest_s = min(LONGEST_REST_S, state.rest_s * 2)
-        state.rests_until = now + state.rest_s
+
+def _fail(state: UpstreamState, now: float) -> None:
+    state.failures += 1
+    if not state.is_out():
+        return
+    if state.failures > FAILURES:
+        state.rest_s = min(LONGEST_REST_S, state.rest_s * 2)
+    state.rests_until = now + state.rest_s

@@ -79,6 +79,10 @@ class Registry:
     def __len__(self) -> int:
         return sum(map(len, self._by_key.values()))
 
+    def count_by_account(self) -> dict[str, int]:
+        """How many run for each account that has any."""
+        return {name: len(tickets) for name, tickets in self._by_account.items()}
+
     def enter(self, grant: Grant) -> Ticket:
         """A ticket; give it back with ``leave``. ServiceFault REVOKED for an overtaken grant."""
         signed_at = grant.expires_at - GRANT_LIFE_S

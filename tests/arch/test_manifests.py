@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from k8s.check.overlay import check_fit, check_overlay
 from k8s.check.processes import arrows
@@ -33,6 +36,24 @@ def rendered(overlay: str) -> tuple[Manifest, ...]:
 @pytest.mark.parametrize("overlay", overlay_names())
 def test_an_overlay_has_no_faults(overlay: str) -> None:
     assert check_overlay(rendered(overlay), SOME_VERSIONS) == []
+
+
+def test_the_components_that_no_overlay_takes_have_no_faults(tmp_path: Path) -> None:
+    """A managed store, internal teams and a sign-in provider, put together as an overlay would."""
+    here = Path(os.path.relpath(OVERLAYS.parent, tmp_path.resolve()))
+    (tmp_path / "catalog.yaml").write_text((OVERLAYS / "dev/catalog.yaml").read_text("utf-8"))
+    (tmp_path / "namespace.yaml").write_text((OVERLAYS / "dev/namespace.yaml").read_text("utf-8"))
+    parts = ("external-redis", "direct-callers", "oidc", "tls")
+    kustomization = {
+        "namespace": "gatebeyz-dev",
+        "resources": ["namespace.yaml", str(here / "base")],
+        "components": [str(here / "policies"), *(str(here / "components" / one) for one in parts)],
+        "configMapGenerator": [{"name": "gatebeyz-catalog", "files": ["catalog.yaml"]}],
+        "images": [{"name": "gatebeyz", "newTag": "0.1.0"}],
+    }
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+
+    assert check_overlay(render(tmp_path), SOME_VERSIONS) == []
 
 
 def test_the_arrows_are_those_of_the_architecture() -> None:

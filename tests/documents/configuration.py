@@ -57,7 +57,7 @@ def settings_of(config: Any) -> Iterator[tuple[str, str, str]]:
 def _shown(default: Any) -> str:
     if default in ("", (), None):
         return ""
-    return f"`{default}`"
+    return f"`{','.join(default) if isinstance(default, tuple) else default}`"
 
 
 def _table(rows: list[tuple[str, str, str]]) -> str:

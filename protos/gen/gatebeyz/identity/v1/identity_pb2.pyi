@@ -174,6 +174,56 @@ class UseLinkResponse(_message.Message):
     session: Session
     def __init__(self, session_token: _Optional[str] = ..., session: _Optional[_Union[Session, _Mapping]] = ...) -> None: ...
 
+class FindOidcRequest(_message.Message):
+    __slots__ = ("realm",)
+    REALM_FIELD_NUMBER: _ClassVar[int]
+    realm: Realm
+    def __init__(self, realm: _Optional[_Union[Realm, str]] = ...) -> None: ...
+
+class FindOidcResponse(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class BeginOidcRequest(_message.Message):
+    __slots__ = ("realm", "redirect_uri", "client_address")
+    REALM_FIELD_NUMBER: _ClassVar[int]
+    REDIRECT_URI_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    realm: Realm
+    redirect_uri: str
+    client_address: str
+    def __init__(self, realm: _Optional[_Union[Realm, str]] = ..., redirect_uri: _Optional[str] = ..., client_address: _Optional[str] = ...) -> None: ...
+
+class BeginOidcResponse(_message.Message):
+    __slots__ = ("url", "attempt_token")
+    URL_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    url: str
+    attempt_token: str
+    def __init__(self, url: _Optional[str] = ..., attempt_token: _Optional[str] = ...) -> None: ...
+
+class FinishOidcRequest(_message.Message):
+    __slots__ = ("realm", "attempt_token", "state", "code")
+    REALM_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    realm: Realm
+    attempt_token: str
+    state: str
+    code: str
+    def __init__(self, realm: _Optional[_Union[Realm, str]] = ..., attempt_token: _Optional[str] = ..., state: _Optional[str] = ..., code: _Optional[str] = ...) -> None: ...
+
+class FinishOidcResponse(_message.Message):
+    __slots__ = ("session_token", "session")
+    SESSION_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    SESSION_FIELD_NUMBER: _ClassVar[int]
+    session_token: str
+    session: Session
+    def __init__(self, session_token: _Optional[str] = ..., session: _Optional[_Union[Session, _Mapping]] = ...) -> None: ...
+
 class CreateLinkRequest(_message.Message):
     __slots__ = ("realm", "email", "account_id", "kind")
     REALM_FIELD_NUMBER: _ClassVar[int]

@@ -73,6 +73,21 @@ class IdentityServiceStub:
                 request_serializer=gatebeyz_dot_identity_dot_v1_dot_identity__pb2.UseLinkRequest.SerializeToString,
                 response_deserializer=gatebeyz_dot_identity_dot_v1_dot_identity__pb2.UseLinkResponse.FromString,
                 _registered_method=True)
+        self.FindOidc = channel.unary_unary(
+                '/gatebeyz.identity.v1.IdentityService/FindOidc',
+                request_serializer=gatebeyz_dot_identity_dot_v1_dot_identity__pb2.FindOidcRequest.SerializeToString,
+                response_deserializer=gatebeyz_dot_identity_dot_v1_dot_identity__pb2.FindOidcResponse.FromString,
+                _registered_method=True)
+        self.BeginOidc = channel.unary_unary(
+                '/gatebeyz.identity.v1.IdentityService/BeginOidc',
+                request_serializer=gatebeyz_dot_identity_dot_v1_dot_identity__pb2.BeginOidcRequest.SerializeToString,
+                response_deserializer=gatebeyz_dot_identity_dot_v1_dot_identity__pb2.BeginOidcResponse.FromString,
+                _registered_method=True)
+        self.FinishOidc = channel.unary_unary(
+                '/gatebeyz.identity.v1.IdentityService/FinishOidc',
+                request_serializer=gatebeyz_dot_identity_dot_v1_dot_identity__pb2.FinishOidcRequest.SerializeToString,
+                response_deserializer=gatebeyz_dot_identity_dot_v1_dot_identity__pb2.FinishOidcResponse.FromString,
+                _registered_method=True)
 
 
 class IdentityServiceServicer:
@@ -132,6 +147,29 @@ class IdentityServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FindOidc(self, request, context):
+        """FindOidc tells the name of a realm's OpenID Connect provider; empty where it has none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BeginOidc(self, request, context):
+        """BeginOidc tells where to send a browser that wants to sign in by the provider.
+        RESOURCE_EXHAUSTED with RATE_LIMITED after too many of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FinishOidc(self, request, context):
+        """FinishOidc opens a session for who came back, if the provider vouches for a member's address.
+        UNAUTHENTICATED with SIGN_IN_REFUSED for everybody else alike.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IdentityServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -169,6 +207,21 @@ def add_IdentityServiceServicer_to_server(servicer, server):
                     servicer.UseLink,
                     request_deserializer=gatebeyz_dot_identity_dot_v1_dot_identity__pb2.UseLinkRequest.FromString,
                     response_serializer=gatebeyz_dot_identity_dot_v1_dot_identity__pb2.UseLinkResponse.SerializeToString,
+            ),
+            'FindOidc': grpc.unary_unary_rpc_method_handler(
+                    servicer.FindOidc,
+                    request_deserializer=gatebeyz_dot_identity_dot_v1_dot_identity__pb2.FindOidcRequest.FromString,
+                    response_serializer=gatebeyz_dot_identity_dot_v1_dot_identity__pb2.FindOidcResponse.SerializeToString,
+            ),
+            'BeginOidc': grpc.unary_unary_rpc_method_handler(
+                    servicer.BeginOidc,
+                    request_deserializer=gatebeyz_dot_identity_dot_v1_dot_identity__pb2.BeginOidcRequest.FromString,
+                    response_serializer=gatebeyz_dot_identity_dot_v1_dot_identity__pb2.BeginOidcResponse.SerializeToString,
+            ),
+            'FinishOidc': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishOidc,
+                    request_deserializer=gatebeyz_dot_identity_dot_v1_dot_identity__pb2.FinishOidcRequest.FromString,
+                    response_serializer=gatebeyz_dot_identity_dot_v1_dot_identity__pb2.FinishOidcResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -364,6 +417,87 @@ class IdentityService:
             '/gatebeyz.identity.v1.IdentityService/UseLink',
             gatebeyz_dot_identity_dot_v1_dot_identity__pb2.UseLinkRequest.SerializeToString,
             gatebeyz_dot_identity_dot_v1_dot_identity__pb2.UseLinkResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FindOidc(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gatebeyz.identity.v1.IdentityService/FindOidc',
+            gatebeyz_dot_identity_dot_v1_dot_identity__pb2.FindOidcRequest.SerializeToString,
+            gatebeyz_dot_identity_dot_v1_dot_identity__pb2.FindOidcResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BeginOidc(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gatebeyz.identity.v1.IdentityService/BeginOidc',
+            gatebeyz_dot_identity_dot_v1_dot_identity__pb2.BeginOidcRequest.SerializeToString,
+            gatebeyz_dot_identity_dot_v1_dot_identity__pb2.BeginOidcResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishOidc(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gatebeyz.identity.v1.IdentityService/FinishOidc',
+            gatebeyz_dot_identity_dot_v1_dot_identity__pb2.FinishOidcRequest.SerializeToString,
+            gatebeyz_dot_identity_dot_v1_dot_identity__pb2.FinishOidcResponse.FromString,
             options,
             channel_credentials,
             insecure,

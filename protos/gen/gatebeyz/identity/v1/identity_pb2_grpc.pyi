@@ -53,6 +53,16 @@ class IdentityServiceStub:
     """FindLink tells what a link is for, without using it up. NOT_FOUND where it is not good."""
     UseLink: _grpc.UnaryUnaryMultiCallable[_identity_pb2.UseLinkRequest, _identity_pb2.UseLinkResponse]
     """UseLink uses a link up and opens a session; every earlier one ends where a password is set."""
+    FindOidc: _grpc.UnaryUnaryMultiCallable[_identity_pb2.FindOidcRequest, _identity_pb2.FindOidcResponse]
+    """FindOidc tells the name of a realm's OpenID Connect provider; empty where it has none."""
+    BeginOidc: _grpc.UnaryUnaryMultiCallable[_identity_pb2.BeginOidcRequest, _identity_pb2.BeginOidcResponse]
+    """BeginOidc tells where to send a browser that wants to sign in by the provider.
+    RESOURCE_EXHAUSTED with RATE_LIMITED after too many of them.
+    """
+    FinishOidc: _grpc.UnaryUnaryMultiCallable[_identity_pb2.FinishOidcRequest, _identity_pb2.FinishOidcResponse]
+    """FinishOidc opens a session for who came back, if the provider vouches for a member's address.
+    UNAUTHENTICATED with SIGN_IN_REFUSED for everybody else alike.
+    """
 
 @_typing.type_check_only
 class IdentityServiceAsyncStub(IdentityServiceStub):
@@ -79,6 +89,16 @@ class IdentityServiceAsyncStub(IdentityServiceStub):
     """FindLink tells what a link is for, without using it up. NOT_FOUND where it is not good."""
     UseLink: _aio.UnaryUnaryMultiCallable[_identity_pb2.UseLinkRequest, _identity_pb2.UseLinkResponse]  # type: ignore[assignment]
     """UseLink uses a link up and opens a session; every earlier one ends where a password is set."""
+    FindOidc: _aio.UnaryUnaryMultiCallable[_identity_pb2.FindOidcRequest, _identity_pb2.FindOidcResponse]  # type: ignore[assignment]
+    """FindOidc tells the name of a realm's OpenID Connect provider; empty where it has none."""
+    BeginOidc: _aio.UnaryUnaryMultiCallable[_identity_pb2.BeginOidcRequest, _identity_pb2.BeginOidcResponse]  # type: ignore[assignment]
+    """BeginOidc tells where to send a browser that wants to sign in by the provider.
+    RESOURCE_EXHAUSTED with RATE_LIMITED after too many of them.
+    """
+    FinishOidc: _aio.UnaryUnaryMultiCallable[_identity_pb2.FinishOidcRequest, _identity_pb2.FinishOidcResponse]  # type: ignore[assignment]
+    """FinishOidc opens a session for who came back, if the provider vouches for a member's address.
+    UNAUTHENTICATED with SIGN_IN_REFUSED for everybody else alike.
+    """
 
 class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
     """IdentityService is the panel's side of people: who signs in, and what a session may do. Callers
@@ -144,6 +164,34 @@ class IdentityServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.UseLinkResponse, _abc.Awaitable[_identity_pb2.UseLinkResponse]]:
         """UseLink uses a link up and opens a session; every earlier one ends where a password is set."""
+
+    @_abc_1.abstractmethod
+    def FindOidc(
+        self,
+        request: _identity_pb2.FindOidcRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.FindOidcResponse, _abc.Awaitable[_identity_pb2.FindOidcResponse]]:
+        """FindOidc tells the name of a realm's OpenID Connect provider; empty where it has none."""
+
+    @_abc_1.abstractmethod
+    def BeginOidc(
+        self,
+        request: _identity_pb2.BeginOidcRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.BeginOidcResponse, _abc.Awaitable[_identity_pb2.BeginOidcResponse]]:
+        """BeginOidc tells where to send a browser that wants to sign in by the provider.
+        RESOURCE_EXHAUSTED with RATE_LIMITED after too many of them.
+        """
+
+    @_abc_1.abstractmethod
+    def FinishOidc(
+        self,
+        request: _identity_pb2.FinishOidcRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_identity_pb2.FinishOidcResponse, _abc.Awaitable[_identity_pb2.FinishOidcResponse]]:
+        """FinishOidc opens a session for who came back, if the provider vouches for a member's address.
+        UNAUTHENTICATED with SIGN_IN_REFUSED for everybody else alike.
+        """
 
 def add_IdentityServiceServicer_to_server(servicer: IdentityServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
