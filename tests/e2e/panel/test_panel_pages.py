@@ -117,6 +117,26 @@ def test_a_reset_ends_the_old_key_and_its_running_stream(people: People) -> None
     assert ask(stack.url, new).status_code == 200
 
 
+def test_the_overview_shows_what_runs_now(people: People) -> None:
+    stack, page = people.stack, people.at("PANEL")
+    key = create_key(page, stack.site("PANEL"), "running")
+
+    def running() -> str:
+        page.goto(stack.site("PANEL"))
+        row = page.get_by_role("row").filter(has_text="Requests at once")
+        return row.get_by_role("cell").last.inner_text()
+
+    streams = [Stream(stack, key), Stream(stack, key)]
+    wait_until(lambda: running().split() == ["2", "now"], 10)
+    page.goto(f"{stack.site('PANEL')}/keys")
+    page.get_by_role("link", name="Manage running").click()
+    page.get_by_label("Yes, revoke this key").check()
+    page.get_by_role("button", name="Revoke key").click()
+    for stream in streams:
+        stream.rest()
+    wait_until(lambda: running().split() == ["0", "now"], 10)
+
+
 def test_a_grace_leaves_the_old_key_for_a_while(people: People) -> None:
     stack, page = people.stack, people.at("PANEL")
     old = create_key(page, stack.site("PANEL"), "with grace")
@@ -247,7 +267,11 @@ def test_an_operator_runs_accounts_and_is_named_for_it(people: People) -> None:
     entry = operator.get_by_role("row").filter(has_text="account.create").first
     expect(entry).to_contain_text("operator@laptop.local")
     operator.goto(f"{site}/upstreams")
-    expect(operator.get_by_role("row").filter(has_text="demo-anthropic")).to_contain_text("0%")
+    of_journal, of_relay = operator.get_by_role("row").filter(has_text="demo-anthropic").all()
+    expect(of_journal).to_contain_text("0%")
+    expect(of_journal).to_contain_text("answers")
+    expect(of_relay).to_contain_text("answers")
+    expect(of_relay.get_by_role("cell").nth(3)).to_have_text("never")
 
 
 def test_everything_is_reached_by_keyboard(people: People) -> None:
