@@ -26,8 +26,7 @@ from services.auth.service import AuthService
 from services.auth.store import Store
 
 DRAIN_S = 2.0  # leases and watches never end by themselves; holders open new ones elsewhere
-# Long enough that a lease costs little to renew, short enough that old connections do not pile up.
-STREAM_LIMIT_S = 120.0
+STREAM_LIMIT_S = 120.0  # leases are renewed seldom, old connections do not pile up
 
 
 async def serve_auth(config: AuthConfig, catalog: CatalogFile, gate: OperatorGate) -> None:
