@@ -20,6 +20,7 @@ from services.counter.prompt import (
     Opaque,
     Prompt,
     Role,
+    Schema,
     Text,
     Thinking,
     ThinkingMode,
@@ -60,10 +61,15 @@ def read_messages(body: dict[str, Any]) -> Prompt:
         turns=tuple(turns),
         tools=tuple(map(_messages_tool, _objects(body.get("tools"), "tools"))),
         tool_choice=_tool_choice(body.get("tool_choice")),
+        is_serial=_is_serial(body.get("tool_choice")),
         schema=_schema(output_format or body.get("output_format")),
         thinking=_thinking_mode(body.get("thinking")),
         is_complete=not _is_altered(body),
     )
+
+
+def _is_serial(tool_choice: Any) -> bool:
+    return isinstance(tool_choice, dict) and tool_choice.get("disable_parallel_tool_use") is True
 
 
 def _is_altered(body: dict[str, Any]) -> bool:
@@ -85,6 +91,7 @@ def read_chat(body: dict[str, Any]) -> Prompt:
         turns=tuple(map(_chat_turn, _objects(body.get("messages"), "messages"))),
         tools=tuple(_openai_tool(tool) for tool in [*tools, *functions]),
         tool_choice=_tool_choice(body.get("tool_choice", body.get("function_call"))),
+        is_serial=body.get("parallel_tool_calls") is False,
         schema=_schema(body.get("response_format")),
     )
 
@@ -105,6 +112,7 @@ def read_responses(body: dict[str, Any]) -> Prompt:
         turns=tuple(turns),
         tools=tuple(map(_openai_tool, _objects(body.get("tools"), "tools"))),
         tool_choice=_tool_choice(body.get("tool_choice")),
+        is_serial=body.get("parallel_tool_calls") is False,
         schema=_schema(text.get("format") if isinstance(text, dict) else None),
         is_complete=not _is_elsewhere(body),
         is_responses=True,
@@ -344,9 +352,12 @@ def _thinking_mode(value: Any) -> ThinkingMode:
     )
 
 
-def _schema(output_format: Any) -> Any:
+def _schema(output_format: Any) -> Schema | None:
     """The JSON schema of a structured answer, in either vendor's wrapping."""
     if not isinstance(output_format, dict) or output_format.get("type") != "json_schema":
         return None
     wrapped = output_format.get("json_schema")
-    return wrapped.get("schema") if isinstance(wrapped, dict) else output_format.get("schema")
+    source = wrapped if isinstance(wrapped, dict) else output_format
+    if source.get("schema") is None:
+        return None
+    return Schema(source["schema"], _text(source.get("name")), _text(source.get("description")))

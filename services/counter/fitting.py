@@ -35,8 +35,8 @@ from services.counter.prompt import Prompt
 from services.counter.recording import Recording
 from services.counter.script import ScriptVocabulary
 
-_TOOL_TERMS: Final = ("tools", "tools_any", "tools_named")
-_LOOP_TERMS: Final = ("tool", "call", "result", "schema")
+_TOOL_TERMS: Final = ("tools", "tools_any", "tools_named", "tools_serial")
+_LOOP_TERMS: Final = ("tool", "call", "calls", "result", "schema")
 
 _OWN_TERMS: Final = {
     "openai": (),
@@ -46,11 +46,12 @@ _OWN_TERMS: Final = {
 """Numbers of one family alone, by the frame's style."""
 
 _KIN_TERMS: Final = {
-    "openai": ("exchange", *_TOOL_TERMS, *_LOOP_TERMS),
+    "openai": ("exchange", *_TOOL_TERMS, *_LOOP_TERMS, "carrier"),
     "json": (*_TOOL_TERMS, *_LOOP_TERMS),
     "claude": (
         "tools_system",
         "call",
+        "calls",
         "result",
         "schema",
         "thinking_enabled",
@@ -66,6 +67,9 @@ What a message costs is known exactly, so ``request``, ``message``, ``opening`` 
 """
 
 _SCALES: Final = ("tool_scale", "schema_scale")
+_SIGNED: Final = ("tool", "tools_serial")
+"""Numbers that may be below zero."""
+
 _STEP: Final = 0.5
 _SCALE_STEP: Final = 0.01
 _MIN_SAMPLES: Final = 8
@@ -165,7 +169,9 @@ class _Descent:
             for sample in samples
         ]
         step = _SCALE_STEP if is_scale else _STEP
-        best = max(0.0, round(round(_weighted_median(asked) / step) * step, 2))
+        best = round(round(_weighted_median(asked) / step) * step, 2)
+        if slot.name not in _SIGNED:
+            best = max(0.0, best)
         gain = _error(now, asked) - _error(best, asked)
         return (gain, best) if gain > _MIN_GAIN else (0.0, now)
 

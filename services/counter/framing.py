@@ -95,12 +95,18 @@ class Frame(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     """In place of ``tools`` where a call is required."""
     tools_named: float = 0
     """Beside ``tools_any``, where one tool is named."""
+    tools_serial: float = 0
+    """Beside tools, where calls are to come one at a time; below zero where less is said then."""
     tools_system: float = 0
     """A system text beside tools."""
+    carrier: float = 0
+    """The system message that tools and schema stand in, where the prompt has none."""
     tool: float = 0
-    """Each tool, beside its text."""
+    """Each tool, beside its text; below zero where that is written with less between."""
     tool_scale: float = 1
     call: float = 0
+    calls: float = 0
+    """Each call of a turn beside its first."""
     result: float = 0
     schema: float = 0
     schema_scale: float = 1
@@ -123,13 +129,15 @@ class Frame(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
     def _terms(self, prompt: Prompt) -> Iterator[float]:
         yield self.request
-        if not prompt.turns or prompt.turns[0].role is not Role.SYSTEM:
+        if not _has_system(prompt):
             yield self.unsaid
         yield from self._turn_terms(prompt)
         yield from self._tool_terms(prompt)
         yield from map(self._block_term, prompt.blocks())
         if prompt.schema is not None:
             yield self.schema
+        if not _has_system(prompt) and (prompt.schema is not None or self._has_callable(prompt)):
+            yield self.carrier
         if prompt.thinking is ThinkingMode.ENABLED:
             yield self.thinking_enabled
         elif prompt.thinking is ThinkingMode.ADAPTIVE:
@@ -141,6 +149,8 @@ class Frame(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
             yield self.message
             if turn.name:
                 yield self.name
+            calls = sum(isinstance(block, ToolCall) for block in turn.blocks)
+            yield self.calls * max(0, calls - 1)
             if turn.role is previous:
                 yield self.repeat
             elif turn.role is Role.USER:
@@ -148,17 +158,23 @@ class Frame(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
             previous = turn.role
 
     def _tool_terms(self, prompt: Prompt) -> Iterator[float]:
-        functions = [tool for tool in prompt.tools if not tool.server_type]
         for tool in prompt.tools:
             yield self.server_tools.get(tool.server_type, 0) if tool.server_type else self.tool
-        if not functions:
+        if not self._has_callable(prompt):
             return
         is_forced = prompt.tool_choice in (ToolChoice.ANY, ToolChoice.NAMED)
         yield self.tools_any if is_forced else self.tools
         if prompt.tool_choice is ToolChoice.NAMED:
             yield self.tools_named
-        if prompt.turns and prompt.turns[0].role is Role.SYSTEM:
+        if prompt.is_serial:
+            yield self.tools_serial
+        if _has_system(prompt):
             yield self.tools_system
+
+    def _has_callable(self, prompt: Prompt) -> bool:
+        """Whether there is a tool that the caller has to run."""
+        known = self.server_tools.keys() | {""}
+        return any(tool.server_type in known for tool in prompt.tools)
 
     def _block_term(self, block: object) -> float:
         match block:
@@ -179,3 +195,7 @@ class Frame(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     def hidden_tokens(self, chars: int) -> float:
         """Tokens of a thought that only its provider can read, by the length of its envelope."""
         return max(0.0, (chars - self.hidden_base) / self.hidden_chars)
+
+
+def _has_system(prompt: Prompt) -> bool:
+    return bool(prompt.turns) and prompt.turns[0].role is Role.SYSTEM

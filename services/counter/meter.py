@@ -10,12 +10,14 @@ from services.counter import reconstruction
 from services.counter.body import read_body
 from services.counter.family import Calibration, ErrorBand, Family
 from services.counter.framing import Frame
+from services.counter.namespace import render_namespace
 from services.counter.prompt import (
     Document,
     Image,
     Opaque,
     Prompt,
     Role,
+    Schema,
     Text,
     Thinking,
     ToolCall,
@@ -28,7 +30,7 @@ from services.counter.rendering import (
     render_claude_tool,
     render_json,
     render_json_tools,
-    render_openai_tools,
+    render_openai_schema,
 )
 from services.counter.script import ScriptVocabulary
 from services.counter.vocabulary import Vocabulary, load_vocabulary, split_chunks
@@ -176,6 +178,8 @@ def _block_texts(block: object, frame: Frame, *, is_live: bool) -> Iterator[str]
         case ToolCall():
             yield block.name
             yield block.arguments
+            if frame.style == "openai":
+                yield block.name  # the result says whose it is
         case ToolResult():
             for inner in block.blocks:
                 yield from _block_texts(inner, frame, is_live=is_live)
@@ -185,10 +189,14 @@ def scaled_texts(prompt: Prompt, frame: Frame) -> Iterator[tuple[str, str]]:
     """(name of the frame's scale, text): what counts only up to a factor."""
     functions = tuple(tool for tool in prompt.tools if not tool.server_type)
     if functions and frame.style != "claude":
-        render = render_openai_tools if frame.style == "openai" else render_json_tools
+        render = render_namespace if frame.style == "openai" else render_json_tools
         yield "tool_scale", render(functions)
     if prompt.schema is not None:
-        yield "schema_scale", render_json(prompt.schema)
+        yield "schema_scale", _render_schema(prompt.schema, frame)
+
+
+def _render_schema(schema: Schema, frame: Frame) -> str:
+    return render_openai_schema(schema) if frame.style == "openai" else render_json(schema.body)
 
 
 def fixed_terms(prompt: Prompt, frame: Frame) -> float:

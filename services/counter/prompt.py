@@ -89,6 +89,15 @@ class Tool:
     server_type: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """The JSON schema an answer has to follow, and what it is called."""
+
+    body: Any
+    name: str = ""
+    description: str = ""
+
+
 class ToolChoice(StrEnum):
     AUTO = "auto"
     ANY = "any"
@@ -104,12 +113,17 @@ class ThinkingMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A whole request. ``is_complete`` is false where parts of it stand at the provider."""
+    """A whole request.
+
+    ``is_complete`` is false where parts of it stand at the provider; ``is_serial`` is true where
+    it asks for one tool call at a time.
+    """
 
     turns: tuple[Turn, ...]
     tools: tuple[Tool, ...] = ()
     tool_choice: ToolChoice = ToolChoice.AUTO
-    schema: Any = None
+    is_serial: bool = False
+    schema: Schema | None = None
     thinking: ThinkingMode = ThinkingMode.OFF
     is_complete: bool = True
     is_responses: bool = False

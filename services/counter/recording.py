@@ -55,18 +55,25 @@ class Halves:
 def load_recordings(paths: Iterable[Path]) -> tuple[list[Recording], int]:
     """(recordings, how many values were none) under ``paths``; a repeated request counts once.
 
+    A row may be the extract of an exchange that is there too, with less in its body: of the two,
+    which name the same source, the exchange is read.
+
     Raises OSError, and ValueError on a file that is not JSON.
     """
     found: dict[bytes, Recording] = {}
-    passed_over = 0
-    for path in paths:
-        for value in _values(path):
-            recording = _read(value)
-            if recording is None:
-                passed_over += 1
-            else:
-                found.setdefault(_digest(value), recording)
-    return list(found.values()), passed_over
+    values = [value for path in paths for value in _values(path)]
+    readings = [(value, recording) for value in values if (recording := _read(value))]
+    whole = {value["source"] for value, _ in readings if "request" in value and "source" in value}
+    for value, recording in readings:
+        if "request" in value or value.get("source") not in whole:
+            found.setdefault(_identity(recording), recording)
+    return list(found.values()), len(values) - len(readings)
+
+
+def _identity(recording: Recording) -> bytes:
+    """The same for requests whose readers are told the same."""
+    name = repr((recording.model, recording.prompt))
+    return hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _values(path: Path) -> Iterator[Any]:

@@ -1,27 +1,60 @@
 """How providers write tools and calls into the prompt, before they tokenize it.
 
-Claude: a JSON line per tool between ``<function>`` tags, calls as ``<invoke>`` elements. OpenAI: a
-TypeScript namespace. Open models: the tools as they came. The first two were read off recorded
-traffic, not documented.
+Claude: a JSON line per tool between ``<function>`` tags, calls as ``<invoke>`` elements; both were
+read off recorded traffic, not documented. Open models: the tools as they came. OpenAI's way is
+``namespace``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from textwrap import indent
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
-from services.counter.prompt import Tool, ToolCall
+from services.counter.prompt import Schema, Tool, ToolCall
 
-_SCALARS = {"integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
+_SCHEMA_MAPS: Final = frozenset({"properties", "$defs", "definitions"})
+"""Keys whose own keys are names, not words of a schema."""
+
+_UNSAID: Final = frozenset(
+    {
+        "$schema",
+        "additionalProperties",
+        "default",
+        "format",
+        "maximum",
+        "maxItems",
+        "minimum",
+        "minItems",
+    }
+)
 
 
 def render_json(value: Any, *, sort_keys: bool = False) -> str:
     """JSON with Python's default separators, which the providers' own rendering shares."""
     return json.dumps(value, ensure_ascii=False, sort_keys=sort_keys)
+
+
+def render_openai_schema(schema: Schema) -> str:
+    """The schema of an answer as an OpenAI model is told of it: lean JSON under its name."""
+    shape = json.dumps(_lean(schema.body), ensure_ascii=False, separators=(",", ":"))
+    return "\n".join(filter(None, (schema.name, schema.description, shape)))
+
+
+def _lean(schema: Any) -> Any:
+    """``schema`` without what only constrains the answer."""
+    if isinstance(schema, list):
+        return [_lean(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: {name: _lean(member) for name, member in value.items()}
+        if key in _SCHEMA_MAPS and isinstance(value, dict)
+        else _lean(value)
+        for key, value in schema.items()
+        if key not in _UNSAID
+    }
 
 
 def render_claude_tool(tool: Tool) -> str:
@@ -60,61 +93,3 @@ def _function(tool: Tool) -> dict[str, Any]:
         "parameters": tool.parameters or {},
     }
     return {"type": "function", "function": function}
-
-
-def render_openai_tools(tools: tuple[Tool, ...]) -> str:
-    """All functions as the namespace an OpenAI model reads."""
-    return "\n".join(["namespace functions {", "", *_functions(tools), "} // namespace functions"])
-
-
-def _functions(tools: tuple[Tool, ...]) -> Iterator[str]:
-    for tool in tools:
-        if tool.description:
-            yield f"// {tool.description}"
-        properties = (
-            tool.parameters.get("properties") if isinstance(tool.parameters, dict) else None
-        )
-        if isinstance(properties, dict) and properties:
-            yield f"type {tool.name} = (_: {{"
-            yield from _members(tool.parameters)
-            yield "}) => any;"
-        else:
-            yield f"type {tool.name} = () => any;"
-        yield ""
-
-
-def _members(schema: dict[str, Any]) -> Iterator[str]:
-    required = schema.get("required")
-    names = required if isinstance(required, list) else []
-    properties = schema.get("properties")
-    for name, member in (properties if isinstance(properties, dict) else {}).items():
-        if isinstance(member, dict) and isinstance(member.get("description"), str):
-            yield f"// {member['description']}"
-        mark = "" if name in names else "?"
-        yield f"{name}{mark}: {_type(member)},{_default(member)}"
-
-
-def _default(schema: Any) -> str:
-    if not isinstance(schema, dict) or "default" not in schema:
-        return ""
-    return f" // default: {render_json(schema['default'])}"
-
-
-def _type(schema: Any) -> str:
-    if not isinstance(schema, dict):
-        return "any"
-    for key in ("anyOf", "oneOf"):
-        if isinstance(options := schema.get(key), list):
-            return " | ".join(map(_type, options))
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        return " | ".join(_type({**schema, "type": option}) for option in kind)
-    values = schema.get("enum")
-    if isinstance(values, list):
-        return " | ".join(json.dumps(value, ensure_ascii=False) for value in values)
-    if kind == "array":
-        return f"{_type(schema.get('items'))}[]"
-    if kind == "object" or "properties" in schema:
-        members = "\n".join(_members(schema))
-        return f"{{\n{indent(members, '  ')}\n}}" if members else "object"
-    return "string" if kind == "string" else _SCALARS.get(str(kind), "any")

@@ -19,6 +19,7 @@ from services.counter.prompt import (
     Opaque,
     Prompt,
     Role,
+    Schema,
     Text,
     Thinking,
     ThinkingMode,
@@ -171,7 +172,33 @@ def test_thinking_schema_and_documents_are_read() -> None:
     assert prompt.turns[0].blocks == (Thinking("Hm.", 4), Thinking("", 6))
     assert prompt.turns[1].blocks == (Document(0, "AB", has_citations=True),)
     assert prompt.thinking is ThinkingMode.ADAPTIVE
-    assert prompt.schema == SCHEMA
+    assert prompt.schema == Schema(SCHEMA)
+
+
+def test_a_schema_has_its_name_and_description_in_both_wrappings() -> None:
+    wrapped = {"name": "City", "description": "A city.", "schema": SCHEMA, "strict": True}
+    chat = read("openai_chat", response_format={"type": "json_schema", "json_schema": wrapped})
+    flat = read("openai_responses", text={"format": {"type": "json_schema", **wrapped}})
+    assert chat.schema == flat.schema == Schema(SCHEMA, "City", "A city.")
+    assert read("openai_chat", response_format={"type": "json_schema"}).schema is None
+
+
+@pytest.mark.parametrize(
+    ("dialect", "body"),
+    [
+        ("openai_chat", {"parallel_tool_calls": False}),
+        ("openai_responses", {"parallel_tool_calls": False}),
+        (
+            "anthropic_messages",
+            {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
+        ),
+    ],
+)
+def test_calls_one_at_a_time_are_asked_for_in_every_dialect(
+    dialect: str, body: dict[str, Any]
+) -> None:
+    assert read(dialect, **body).is_serial
+    assert not read(dialect).is_serial
 
 
 def test_lone_surrogates_in_a_body_are_read() -> None:

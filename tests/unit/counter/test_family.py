@@ -31,7 +31,7 @@ CALIBRATION = load_calibration()
         ("claude-sonnet-4-20250514", "claude-4"),
         ("claude-sonnet-5", "claude-sonnet-5"),
         ("claude-opus-5", "claude-5"),
-        ("claude-3-5-haiku-latest", "claude-3"),
+        ("claude-3-5-haiku-latest", "claude-3.5-haiku"),
         ("claude-of-tomorrow", "claude"),
         ("gpt-4o-2024-11-20", "gpt-4o"),
         ("gpt-4o-mini", "gpt-4o-mini"),

@@ -12,6 +12,7 @@ from services.counter.prompt import Prompt, Role, Text, Tool, ToolCall, ToolResu
 from services.counter.recording import Recording
 
 MODEL = "gpt-4o"
+SYSTEM = Turn(Role.SYSTEM, (Text("Be brief."),))
 QUESTION = Turn(Role.USER, (Text("What is the weather like in Ankara and in Izmir?"),))
 LOOP = (
     Turn(Role.ASSISTANT, (ToolCall("look", '{"city": "Ankara"}'),)),
@@ -33,7 +34,7 @@ def prompts() -> list[Prompt]:
     """Prompts with one to eight tools, half of them with a running loop."""
     return [
         Prompt(
-            turns=(QUESTION, *LOOP) if loops else (QUESTION,),
+            turns=(SYSTEM, QUESTION, *LOOP) if loops else (SYSTEM, QUESTION),
             tools=tuple(Tool(f"look_{at}", "Looks " * at) for at in range(tools)),
         )
         for tools in range(1, 9)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from services.counter.family import load_calibration
@@ -11,6 +13,7 @@ from services.counter.prompt import (
     Image,
     Prompt,
     Role,
+    Schema,
     Text,
     ThinkingMode,
     Tool,
@@ -34,9 +37,12 @@ FRAME = Frame(
     tools=300,
     tools_any=400,
     tools_named=10,
+    tools_serial=-20,
     tools_system=2,
+    carrier=9,
     tool=5,
     call=11,
+    calls=12,
     result=13,
     schema=80,
     thinking_enabled=29,
@@ -84,12 +90,30 @@ def test_tools_cost_a_preamble_by_the_choice(choice: ToolChoice, tokens: float) 
     tools = (Tool("a"), Tool("b"))
     prompt = Prompt((SYSTEM, USER), tools=tools, tool_choice=choice)
     assert FRAME.tokens(prompt) - plain == tokens + 2 * 5 + 2
+    serial = Prompt((SYSTEM, USER), tools=tools, tool_choice=choice, is_serial=True)
+    assert FRAME.tokens(serial) - FRAME.tokens(prompt) == -20
 
 
-def test_a_providers_own_tool_has_its_price_and_no_preamble() -> None:
-    plain = FRAME.tokens(Prompt((USER,)))
-    tools = (Tool("bash", server_type="bash_20250124"), Tool("?", server_type="unheard_of"))
-    assert FRAME.tokens(Prompt((USER,), tools=tools)) - plain == 245
+def test_a_providers_own_tool_has_its_price_and_a_preamble_where_the_caller_runs_it() -> None:
+    plain = FRAME.tokens(Prompt((SYSTEM, USER)))
+    foreign = Tool("?", server_type="unheard_of")
+    tools = (Tool("bash", server_type="bash_20250124"), foreign)
+    assert FRAME.tokens(Prompt((SYSTEM, USER), tools=tools)) - plain == 245 + 300 + 2
+    assert FRAME.tokens(Prompt((SYSTEM, USER), tools=(foreign,))) == plain
+
+
+@pytest.mark.parametrize(
+    ("more", "tokens"),
+    [
+        ({"tools": (Tool("a"),)}, 300 + 5 + 9),
+        ({"schema": Schema({})}, 80 + 9),
+        ({"tools": (Tool("a"),), "schema": Schema({})}, 300 + 5 + 80 + 9),
+    ],
+)
+def test_tools_and_schema_share_one_message_where_there_is_no_system_text(
+    more: dict[str, Any], tokens: float
+) -> None:
+    assert FRAME.tokens(Prompt((USER,), **more)) - FRAME.tokens(Prompt((USER,))) == tokens
 
 
 def test_blocks_cost_where_they_stand_also_inside_a_result() -> None:
@@ -98,15 +122,18 @@ def test_blocks_cost_where_they_stand_also_inside_a_result() -> None:
     plain = FRAME.tokens(Prompt((SYSTEM, USER, ASSISTANT, USER)))
     with_loop = FRAME.tokens(Prompt((SYSTEM, USER, *loop)))
     assert with_loop - plain == 11 + 13 + (1 + 2)
+    three = (Turn(Role.ASSISTANT, (call, call, call)), loop[1])
+    assert FRAME.tokens(Prompt((SYSTEM, USER, *three))) - with_loop == 2 * (11 + 12)
     pages = Turn(Role.USER, (Document(3, "text", has_citations=True),))
     assert FRAME.tokens(Prompt((SYSTEM, pages))) == 3 + 2 * 4 + 7 + 35 + 3 * 1_500 + 550
 
 
 def test_schema_and_thinking_cost_once() -> None:
-    plain = FRAME.tokens(Prompt((USER,)))
-    assert FRAME.tokens(Prompt((USER,), schema={})) - plain == 80
+    turns = (SYSTEM, USER)
+    plain = FRAME.tokens(Prompt(turns))
+    assert FRAME.tokens(Prompt(turns, schema=Schema({}))) - plain == 80
     for mode, tokens in ((ThinkingMode.ENABLED, 29), (ThinkingMode.ADAPTIVE, 17)):
-        assert FRAME.tokens(Prompt((USER,), thinking=mode)) - plain == tokens
+        assert FRAME.tokens(Prompt(turns, thinking=mode)) - plain == tokens
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from services.counter.prompt import (
     Opaque,
     Prompt,
     Role,
+    Schema,
     Text,
     Thinking,
     Tool,
@@ -98,7 +99,7 @@ def test_thoughts_of_a_running_tool_loop_count_always() -> None:
     "more",
     [
         {"tools": (Tool("look", "Looks.", {"properties": {"a": {"type": "string"}}}),)},
-        {"schema": {"type": "object", "properties": {"city": {"type": "string"}}}},
+        {"schema": Schema({"type": "object", "properties": {"city": {"type": "string"}}})},
     ],
     ids=["tools", "schema"],
 )
@@ -122,8 +123,8 @@ def test_images_and_documents_count_for_every_model(model: str, block: Any) -> N
         ("tools", (ASK,), {"tools": (Tool("a"),)}),
         ("loop", (ASK, Turn(Role.ASSISTANT, (ToolCall("a", "{}"),))), {"tools": (Tool("a"),)}),
         ("image", (Turn(Role.USER, (Image(1, 1),)),), {}),
-        ("schema", (Turn(Role.USER, (Image(1, 1),)),), {"schema": {}}),
-        ("document", (Turn(Role.USER, (Document(),)),), {"schema": {}}),
+        ("schema", (Turn(Role.USER, (Image(1, 1),)),), {"schema": Schema({})}),
+        ("document", (Turn(Role.USER, (Document(),)),), {"schema": Schema({})}),
         ("thinking", (Turn(Role.ASSISTANT, (Thinking("", 99),)),), {}),
         ("opaque", (Turn(Role.USER, (Opaque(),)),), {}),
         ("opaque", (ASK,), {"is_complete": False}),

@@ -34,10 +34,17 @@ def exchange(**changes: Any) -> dict[str, Any]:
 def test_rows_and_whole_exchanges_are_read(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").write_text(json.dumps(row()) + "\n\n")
     (tmp_path / "inner").mkdir()
-    (tmp_path / "inner" / "one.json").write_text(json.dumps(exchange()))
+    (tmp_path / "inner" / "one.json").write_text(
+        json.dumps(
+            exchange(source="a/b@c:e", request={"body": {**BODY, "tools": []}}, model="gpt-4")
+        )
+    )
     (tmp_path / "notes.txt").write_text("not JSON")
     found, passed_over = load_recordings([tmp_path])
-    assert [(recording.origin, recording.model) for recording in found] == [("a/b", "gpt-4o")] * 2
+    assert {(recording.origin, recording.model) for recording in found} == {
+        ("a/b", "gpt-4o"),
+        ("a/b", "gpt-4"),
+    }
     assert sorted(recording.tokens for recording in found) == [8, 9]
     assert passed_over == 0
 
@@ -47,6 +54,24 @@ def test_a_repeated_request_counts_once(tmp_path: Path) -> None:
     file.write_text("\n".join(json.dumps(row(source=f"{at}/x@y")) for at in range(3)))
     found, _ = load_recordings([file, file])
     assert len(found) == 1
+    # What the model is not told of makes no other request.
+    file.write_text("\n".join(json.dumps(exchange(source=f"{at}")) for at in range(2)))
+    (tmp_path / "one.jsonl").write_text(json.dumps(row(source="z")))
+    assert len(load_recordings([tmp_path])[0]) == 1
+
+
+def test_of_an_exchange_and_its_extract_the_exchange_is_read(tmp_path: Path) -> None:
+    body = {**BODY, "tools": [{"type": "function", "function": {"name": "f"}}]}
+    whole = {"body": {**body, "parallel_tool_calls": False}}
+    file = tmp_path / "both.jsonl"
+    file.write_text(json.dumps(row(body=body)) + "\n" + json.dumps(exchange(request=whole)))
+    found, passed_over = load_recordings([file])
+    assert [recording.prompt.is_serial for recording in found] == [True]
+    assert passed_over == 0
+    file.write_text(
+        json.dumps(row(body=body)) + "\n" + json.dumps(exchange(request=whole, recorded_usage=None))
+    )
+    assert [recording.prompt.is_serial for recording in load_recordings([file])[0]] == [False]
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from services.counter.prompt import Tool, ToolCall
+from services.counter.prompt import Schema, Tool, ToolCall
 from services.counter.rendering import (
     render_claude_call,
     render_claude_tool,
     render_json_tools,
-    render_openai_tools,
+    render_openai_schema,
 )
 
 PARAMETERS = {
@@ -32,32 +32,23 @@ PARAMETERS = {
 TOOL = Tool("look", "Looks.", PARAMETERS)
 
 
-def test_openai_reads_a_namespace() -> None:
-    assert render_openai_tools((TOOL, Tool("wait"))) == "\n".join(
-        [
-            "namespace functions {",
-            "",
-            "// Looks.",
-            "type look = (_: {",
-            "// The city",
-            "city: string,",
-            'unit?: "C" | "F", // default: "C"',
-            "days?: number | null,",
-            "near?: number[],",
-            "at?: {",
-            "  hour?: number,",
-            "  zone?: {",
-            "    id?: any,",
-            "  },",
-            "},",
-            "any?: boolean | object,",
-            "}) => any;",
-            "",
-            "type wait = () => any;",
-            "",
-            "} // namespace functions",
-        ]
+def test_openai_reads_a_lean_schema_under_its_name() -> None:
+    body = {
+        "$schema": "a",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "default": {"type": "number", "minimum": 1, "default": 3, "description": "Ü"},
+            "more": {"anyOf": [{"type": "array", "items": {"format": "date"}, "minItems": 1}]},
+        },
+        "required": ["default"],
+    }
+    lean = (
+        '{"type":"object","properties":{"default":{"type":"number","description":"Ü"},'
+        '"more":{"anyOf":[{"type":"array","items":{}}]}},"required":["default"]}'
     )
+    assert render_openai_schema(Schema(body, "Day", "A day.")) == f"Day\nA day.\n{lean}"
+    assert render_openai_schema(Schema({})) == "{}"
 
 
 def test_claude_reads_a_sorted_json_line() -> None:
@@ -93,6 +84,5 @@ def test_a_call_is_an_element_for_each_argument(arguments: str, lines: list[str]
 @pytest.mark.parametrize("parameters", [None, [], "x", {"properties": 5}, {"properties": {"a": 1}}])
 def test_schemas_that_are_none_are_read_all_the_same(parameters: object) -> None:
     tool = Tool("odd", None, parameters)
-    assert "type odd = " in render_openai_tools((tool,))
     assert "odd" in render_claude_tool(tool)
     assert "odd" in render_json_tools((tool,))
