@@ -14,7 +14,7 @@ import click
 import msgspec
 
 from services.counter import reconstruction
-from services.counter.accuracy import Errors, band_of, measure, state_errors
+from services.counter.accuracy import Errors, band_of, measure, pool, state_errors
 from services.counter.family import Calibration, load_calibration
 from services.counter.fitting import fit
 from services.counter.recording import Halves, load_recordings, split_halves
@@ -46,14 +46,20 @@ def render_calibration(calibration: Calibration) -> bytes:
 
 
 def render_errors(calibration: Calibration, errors: Errors) -> Iterator[str]:
-    """A table: what the held-out recordings say of every family, in the calibration's order."""
-    yield _ROW.format("family", "kind of request", "held", "median", "p90")
-    for family in calibration.families:
-        for key, values in sorted(errors.get(family.name, {}).items()):
+    """Two tables: what the held-out recordings say of every family, and of families of one kin."""
+    names = [family.name for family in calibration.families]
+    yield from _render_table("family", names, errors)
+    kin = list(dict.fromkeys(family.kin for family in calibration.families if family.kin))
+    yield ""
+    yield from _render_table("kin", kin, pool(calibration, errors))
+
+
+def _render_table(title: str, names: list[str], errors: Errors) -> Iterator[str]:
+    yield _ROW.format(title, "kind of request", "held", "median", "p90")
+    for name in names:
+        for key, values in sorted(errors.get(name, {}).items()):
             band = band_of(values)
-            yield _ROW.format(
-                family.name, key, len(values), f"{band.median:.2%}", f"{band.p90:.2%}"
-            )
+            yield _ROW.format(name, key, len(values), f"{band.median:.2%}", f"{band.p90:.2%}")
 
 
 @click.command("calibrate")
