@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import yaml
 
+from laptop.address import LOOPBACK
+
 FILE_NAME: Final = "gatebeyz.yaml"
 PLAN: Final = "laptop"
 
@@ -131,9 +133,9 @@ def real_providers(environ: Mapping[str, str]) -> list[Provider]:
     return providers
 
 
-def demo_providers(port: int, credential: Path) -> list[Provider]:
+def demo_providers(port: int, credential: Path, host: str = LOOPBACK) -> list[Provider]:
     """The demo upstream, once for each dialect it speaks."""
-    base = f"http://127.0.0.1:{port}"
+    base = f"http://{host}:{port}"
     kept = {"file": str(credential)}
     return [
         Provider("demo-anthropic", "anthropic_messages", base, kept, allow_private=True),

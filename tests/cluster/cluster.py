@@ -28,11 +28,11 @@ from laptop.secret_file import DEMO_CREDENTIAL, OPERATOR_TOKEN, keep_secrets
 from laptop.supervisor import Supervisor
 from runtime.config import SecretText
 from tests.cluster.names import NameServer
+from tests.cluster.network import Loopback, Network
 from tests.cluster.plan import (
     HEALTH_PORT,
     KINDS,
     METRICS_PORT,
-    NETWORK,
     Kind,
     command_of,
     common_environ,
@@ -75,6 +75,7 @@ class Cluster:
 
     folder: Path
     names: NameServer
+    network: Network
     environ: dict[str, str]
     certificates: Path | None = None
     key: str = ""
@@ -141,21 +142,25 @@ class Cluster:
         for name in reversed(KINDS):
             replicas = self.replicas.pop(name, [])
             await asyncio.gather(*(replica.child.stop(10) for replica in replicas))
+            for replica in replicas:
+                await self.network.detach(replica.child.command.name)
         await asyncio.gather(*self._tasks)
         self.names.close()
 
     async def _add(self, name: str) -> None:
         kind = KINDS[name]
         self._numbers[name] = self._numbers.get(name, 0) + 1
-        address = kind.address(self._numbers[name])
+        own_name = f"{name}-{self._numbers[name]}"
+        address = kind.address(self.network.prefix, self._numbers[name])
+        inside = await self.network.attach(own_name, address)
         probe = (
             http_probe(kind.port, host=address)
             if name == "edge"
             else grpc_probe(f"{address}:{HEALTH_PORT if self.certificates else kind.port}")
         )
         command = Command(
-            name=f"{name}-{self._numbers[name]}",
-            argv=command_of(kind),
+            name=own_name,
+            argv=(*inside, *command_of(kind)),
             environ=replica_environ(kind, address, self.environ, self.certificates),
             probe=probe,
         )
@@ -177,6 +182,7 @@ class Cluster:
         """SIGTERM now; the names follow a moment later. Returns when the process is gone."""
         self._publish_later(replica.kind.name)
         await replica.child.stop(float(self.environ["GATEBEYZ_DRAIN_S"]) + 30)
+        await self.network.detach(replica.child.command.name)
 
     def _publish_later(self, name: str) -> None:
         async def publish() -> None:
@@ -204,13 +210,15 @@ async def running_cluster(
     counts: dict[str, int],
     settings: dict[str, str] | None = None,
     certificates: Path | None = None,
+    network: Network | None = None,
 ) -> AsyncIterator[Cluster]:
     """A cluster with a store, the demo upstream, and this many replicas of each process."""
     secrets = keep_secrets(folder / "secrets")
-    names = await NameServer.start(f"{NETWORK}.0.53")
-    demo_port = free_port()
+    network = network or Loopback()
+    names = await NameServer.start(f"{network.prefix}.0.53")
+    demo_host, demo_port = f"{network.prefix}.0.1", free_port()
     catalog = folder / "catalog.yaml"
-    providers = demo_providers(demo_port, secrets[DEMO_CREDENTIAL])
+    providers = demo_providers(demo_port, secrets[DEMO_CREDENTIAL], demo_host)
     catalog.write_text(render_catalog(providers, first_dialect_only=True), encoding="utf-8")
     supervisor = Supervisor(folder, lambda text: None)
     with EmbeddedStore.acquire(folder / "store") as store:
@@ -228,10 +236,10 @@ async def running_cluster(
         demo = Command(
             "demo",
             (command_of(KINDS["edge"])[0], "-m", "laptop.demo"),
-            {**environ, "GATEBEYZ_DEMO_LISTEN": f"127.0.0.1:{demo_port}"},
-            http_probe(demo_port),
+            {**environ, "GATEBEYZ_DEMO_LISTEN": f"{demo_host}:{demo_port}"},
+            http_probe(demo_port, host=demo_host),
         )
-        cluster = Cluster(folder, names, environ, certificates)
+        cluster = Cluster(folder, names, network, environ, certificates)
         try:
             await supervisor.start([store.command(environ), demo], START_S)
             for name in KINDS:

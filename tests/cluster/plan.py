@@ -1,8 +1,4 @@
-"""What runs in a cluster and where: loopback addresses, one for each replica, fixed ports.
-
-Every address of 127.0.0.0/8 is this machine's, for root and for everyone else, so that replicas
-of one process can listen on the same port as they do in pods.
-"""
+"""What runs in a cluster and where: an address for each replica, fixed ports, as pods have them."""
 
 from __future__ import annotations
 
@@ -17,8 +13,6 @@ ROOT = Path(__file__).resolve().parents[2]
 METRICS_PORT = 9464
 HEALTH_PORT = 7409
 CREDITS_PORT = 8081
-# A second octet of one's own, so that two clusters may run side by side.
-NETWORK = f"127.{16 + os.getpid() % 200}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +33,9 @@ class Kind:
     def target_variable(self) -> str:
         return f"GATEBEYZ_{self.name.upper()}_TARGET"
 
-    def address(self, number: int) -> str:
+    def address(self, prefix: str, number: int) -> str:
         """The address of a replica; numbers are not used twice while a cluster runs."""
-        return f"{NETWORK}.{self.subnet}.{number}"
+        return f"{prefix}.{self.subnet}.{number}"
 
 
 _SECRETS = {service.name: service.secrets for service in SERVICES} | {"edge": EDGE_SECRETS}

