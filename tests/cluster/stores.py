@@ -105,9 +105,7 @@ async def _always() -> bool:
 
 
 @contextlib.asynccontextmanager
-async def store_pods(
-    folder: Path, names: NameServer, network: Network
-) -> AsyncIterator[StorePods]:
+async def store_pods(folder: Path, names: NameServer, network: Network) -> AsyncIterator[StorePods]:
     """Three stores and three Sentinels."""
     manifests = render(OVERLAYS / "production")
     secrets = mint(has_sentinels=True)

@@ -15,6 +15,9 @@ for (const button of document.querySelectorAll("button.copy")) {
   });
 }
 
+// A page whose place in the bar is off the edge of a phone shows where it is.
+document.querySelector(".tabs-nav [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
 // Every group of tabs follows the one that was chosen last.
 const groups = [...document.querySelectorAll(".tabs")];
 
