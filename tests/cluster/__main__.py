@@ -1,13 +1,16 @@
-"""``make cluster``: roll everything and scale the counter under load, and print the figures."""
+"""``make cluster``: roll everything and scale the counter under load, or fail the store over."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
 
+from tests.cluster.failover import run_failover
+from tests.cluster.image import Image, open_image
 from tests.cluster.network import PRIVATE, isolate
 from tests.cluster.plan import KINDS
 from tests.cluster.scenario import run_scenario
@@ -19,19 +22,43 @@ def main() -> int:
     parser.add_argument("--surge", type=int, default=1, help="replicas at a time (default 1)")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), help="what is rolled")
     parser.add_argument("--loopback", action="store_true", help="no network namespaces")
+    parser.add_argument("--failover", action="store_true", help="kill the store's primary instead")
+    parser.add_argument("--image", help="run the processes of this image, which buildah has")
     asked = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        image = stack.enter_context(open_image(asked.image)) if asked.image else None
+        return _run(asked, image)
+
+
+def _run(asked: argparse.Namespace, image: Image | None) -> int:
     network = None if asked.loopback else isolate()
     if network is None:
         print("on loopback addresses (network namespaces need root and iproute2)", flush=True)
-    with tempfile.TemporaryDirectory(prefix="gatebeyz-", dir=network and PRIVATE) as folder:
+        if asked.failover or image:
+            print("the stores' pods and images cannot run without them")
+            return 0
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="gatebeyz-", dir=network and PRIVATE) as name:
+        folder = Path(name)
+        if network is not None and asked.failover:
+            failover = asyncio.run(
+                run_failover(folder, network, workers=asked.workers, image=image, say=say)
+            )
+            print(failover.render())
+            print(*failover.faults(), sep="\n")
+            return 1 if failover.faults() else 0
         figures = asyncio.run(
             run_scenario(
-                Path(folder),
+                folder,
                 workers=asked.workers,
                 surge=asked.surge,
                 kinds=tuple(asked.kinds),
                 network=network,
-                say=lambda text: print(text, flush=True),
+                image=image,
+                say=say,
             )
         )
     print(figures.render())

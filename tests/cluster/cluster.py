@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import urllib.request
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -20,15 +21,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from gatebeyz.ledger.v1 import ledger_pb2
 from laptop.catalog import PLAN, demo_providers, render_catalog
 from laptop.child import Child, Command
-from laptop.embedded_store import EmbeddedStore
 from laptop.onboarding import issue_key
 from laptop.operator_client import OperatorClient, open_operator
 from laptop.probe import grpc_probe, http_probe
 from laptop.secret_file import DEMO_CREDENTIAL, OPERATOR_TOKEN, keep_secrets
 from laptop.supervisor import Supervisor
 from runtime.config import SecretText
+from tests.cluster.image import Image
 from tests.cluster.names import NameServer
-from tests.cluster.network import Loopback, Network
+from tests.cluster.network import RESOLVER, Loopback, Network
 from tests.cluster.plan import (
     HEALTH_PORT,
     KINDS,
@@ -38,6 +39,8 @@ from tests.cluster.plan import (
     common_environ,
     replica_environ,
 )
+from tests.cluster.pod import Bind, Root, enter
+from tests.cluster.stores import OpenStore, RunningStore, embedded_store
 from tests.ports import free_port
 
 START_S = 60.0
@@ -76,8 +79,10 @@ class Cluster:
     folder: Path
     names: NameServer
     network: Network
+    store: RunningStore
     environ: dict[str, str]
     certificates: Path | None = None
+    image: Image | None = None
     key: str = ""
     replicas: dict[str, list[Replica]] = field(default_factory=dict)
     _ingress: list[str] = field(default_factory=list)
@@ -122,7 +127,11 @@ class Cluster:
                             operator.credit.ListUsage, request, START_S
                         )
                     ]
-                    found.update(entry.request_id for entry in page)
+                    found.update(
+                        entry.request_id
+                        for entry in page
+                        if entry.kind == ledger_pb2.ENTRY_KIND_SETTLE
+                    )
                     if len(page) < PAGE:
                         break
                     request.before_sequence = page[-1].sequence
@@ -160,7 +169,7 @@ class Cluster:
         )
         command = Command(
             name=own_name,
-            argv=(*inside, *command_of(kind)),
+            argv=(*inside, *self._command_of(kind, own_name)),
             environ=replica_environ(kind, address, self.environ, self.certificates),
             probe=probe,
         )
@@ -177,6 +186,20 @@ class Cluster:
             raise AssertionError(f"{command.name} is not ready:\n{child.log_tail()}") from None
         self.replicas.setdefault(name, []).append(replica)
         self._publish(name)
+
+    def _command_of(self, kind: Kind, name: str) -> tuple[str, ...]:
+        if self.image is None:
+            return command_of(kind)
+        root = Root(self.image.root, {"/etc/resolv.conf": RESOLVER})
+        temporary = self.folder / "tmp" / name
+        temporary.mkdir(parents=True)
+        temporary.chmod(0o1777)
+        binds = [
+            Bind(self.folder, str(self.folder), is_read_only=True),
+            Bind(temporary, "/tmp", is_read_only=False),
+        ]
+        pod = enter(self.folder / "pods" / name, name, root, binds, self.image.user)
+        return (*pod, *self.image.entrypoint, kind.module)
 
     async def _remove(self, replica: Replica) -> None:
         """SIGTERM now; the names follow a moment later. Returns when the process is gone."""
@@ -211,19 +234,23 @@ async def running_cluster(
     settings: dict[str, str] | None = None,
     certificates: Path | None = None,
     network: Network | None = None,
+    open_store: OpenStore = embedded_store,
+    image: Image | None = None,
 ) -> AsyncIterator[Cluster]:
     """A cluster with a store, the demo upstream, and this many replicas of each process."""
     secrets = keep_secrets(folder / "secrets")
     network = network or Loopback()
-    names = await NameServer.start(f"{network.prefix}.0.53")
+    names = await NameServer.start(f"{network.prefix}.0.53", network.dns_port)
     demo_host, demo_port = f"{network.prefix}.0.1", free_port()
     catalog = folder / "catalog.yaml"
     providers = demo_providers(demo_port, secrets[DEMO_CREDENTIAL], demo_host)
     catalog.write_text(render_catalog(providers, first_dialect_only=True), encoding="utf-8")
+    if image is not None:
+        _give(folder, image.user)
     supervisor = Supervisor(folder, lambda text: None)
-    with EmbeddedStore.acquire(folder / "store") as store:
+    async with open_store(folder, names, network) as store:
         environ = {
-            **common_environ(),
+            **(common_environ() if image is None else image.environ),
             **{f"{name}_FILE": str(path) for name, path in secrets.items()},
             **{kind.target_variable: names.target(kind.name, kind.port) for kind in KINDS.values()},
             "REDIS_URL": store.url,
@@ -236,12 +263,12 @@ async def running_cluster(
         demo = Command(
             "demo",
             (command_of(KINDS["edge"])[0], "-m", "laptop.demo"),
-            {**environ, "GATEBEYZ_DEMO_LISTEN": f"{demo_host}:{demo_port}"},
+            {**environ, **common_environ(), "GATEBEYZ_DEMO_LISTEN": f"{demo_host}:{demo_port}"},
             http_probe(demo_port, host=demo_host),
         )
-        cluster = Cluster(folder, names, network, environ, certificates)
+        cluster = Cluster(folder, names, network, store, environ, certificates, image)
         try:
-            await supervisor.start([store.command(environ), demo], START_S)
+            await supervisor.start([demo], START_S)
             for name in KINDS:
                 await cluster.scale(name, counts.get(name, 1))
             async with cluster.operator() as operator:
@@ -250,3 +277,9 @@ async def running_cluster(
         finally:
             await cluster.stop()
             await supervisor.stop()
+
+
+def _give(folder: Path, user: tuple[int, int]) -> None:
+    """Let the image's user read what its processes are given."""
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, *user)

@@ -22,11 +22,11 @@ class NameServer(asyncio.DatagramProtocol):
         self.address = ""
 
     @classmethod
-    async def start(cls, host: str) -> NameServer:
-        """Serve on a free port of ``host``."""
+    async def start(cls, host: str, port: int = 0) -> NameServer:
+        """Serve on ``host``, on any free port unless one is given."""
         server = cls()
         loop = asyncio.get_running_loop()
-        await loop.create_datagram_endpoint(lambda: server, local_addr=(host, 0))
+        await loop.create_datagram_endpoint(lambda: server, local_addr=(host, port))
         name, port = server._transport.get_extra_info("sockname")
         server.address = f"{name}:{port}"
         return server

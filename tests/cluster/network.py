@@ -15,6 +15,8 @@ import subprocess
 from pathlib import Path
 from typing import Final, Protocol
 
+from tests.cluster.names import DOMAIN
+
 _CLONE_NEWNS: Final = 0x00020000
 _CLONE_NEWNET: Final = 0x40000000
 _BRIDGE: Final = "gatebeyz"
@@ -22,6 +24,8 @@ _BRIDGE: Final = "gatebeyz"
 _BENCH: Final = "198.18"
 PRIVATE: Final = Path("/run")
 """A file system of this process's own once it is isolated; it is gone when the process is."""
+RESOLVER: Final = PRIVATE / "resolv.conf"
+"""Which name server everything asks once the process is isolated."""
 
 
 class Network(Protocol):
@@ -29,6 +33,7 @@ class Network(Protocol):
 
     name: str
     prefix: str
+    dns_port: int
 
     async def attach(self, name: str, address: str) -> tuple[str, ...]:
         """Give an address to a replica; what its command begins with."""
@@ -46,6 +51,8 @@ class Loopback:
     """
 
     name = "loopback addresses"
+    # Whichever is free: only gRPC asks, and is told the port.
+    dns_port = 0
 
     def __init__(self) -> None:
         self.prefix = f"127.{16 + os.getpid() % 200}"
@@ -62,6 +69,8 @@ class Namespaces:
 
     name = "network namespaces"
     prefix = _BENCH
+    # Where every resolver asks.
+    dns_port = 53
 
     def __init__(self) -> None:
         self._wires = 0
@@ -95,6 +104,7 @@ def isolate() -> Namespaces | None:
     commands = (
         ("mount", "--make-rprivate", "/"),
         ("mount", "-t", "tmpfs", "tmpfs", str(PRIVATE)),
+        ("mount", "--bind", str(RESOLVER), "/etc/resolv.conf"),
         ("ip", "link", "set", "lo", "up"),
         ("ip", "link", "add", _BRIDGE, "type", "bridge"),
         ("ip", "addr", "add", f"{_BENCH}.0.1/16", "dev", _BRIDGE),
@@ -102,6 +112,8 @@ def isolate() -> Namespaces | None:
         ("ip", "link", "set", _BRIDGE, "up"),
     )
     for command in commands:
+        if str(RESOLVER) in command:
+            RESOLVER.write_text(f"nameserver {_BENCH}.0.53\nsearch {DOMAIN}\noptions ndots:5\n")
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return Namespaces()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.cluster.cluster import MIN_READY_S, Cluster, running_cluster
+from tests.cluster.image import Image
 from tests.cluster.load import SHAPES, Tally, steady_load
 from tests.cluster.network import Network
 from tests.cluster.plan import KINDS
@@ -46,10 +47,11 @@ async def run_scenario(
     surge: int = 1,
     kinds: tuple[str, ...] = tuple(KINDS),
     network: Network | None = None,
+    image: Image | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Figures:
     """Roll every process in turn, then scale the counter 1→3→1, under load all the while."""
-    async with running_cluster(folder, COUNTS, network=network) as cluster:
+    async with running_cluster(folder, COUNTS, network=network, image=image) as cluster:
         say(f"running on {cluster.network.name}: {COUNTS}")
         async with steady_load(lambda: cluster.edges, cluster.key, workers) as tally:
             figures = Figures(tally)

