@@ -4,11 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DEV_STAMP := $(VENV)/.installed-dev
+TAG := localhost/gatebeyz
+BUILDER := $(firstword $(notdir $(shell command -v podman buildah)) podman)
+REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 JS := tests/sdk_js
 BASE_TREE := build/bench/base
 JS_STAMP := $(JS)/node_modules/.installed
 
-.PHONY: help run test js test-js crash bench bench-parts bench-compare check cluster dashboard k8s format messages shots docs protos lock clean
+.PHONY: help run test js test-js crash bench bench-parts bench-compare check cluster image image-check dashboard k8s format messages shots docs protos lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -53,8 +56,15 @@ check: $(DEV_STAMP) ## Format, lint, types, import contracts, protos, sizes and 
 	cd protos && ../$(BIN)/buf lint && ../$(BIN)/buf format -d --exit-code
 	$(BIN)/python -m pytest -q tests/arch
 
-cluster: $(DEV_STAMP) ## Roll and scale several replicas of everything under load; print the figures
+cluster: $(DEV_STAMP) ## Roll, scale and fail over several replicas of everything under load; print the figures
 	@$(BIN)/python -m tests.cluster
+	@$(BIN)/python -m tests.cluster --failover
+
+image: ## Build the image with podman or buildah (BASE=… for another base, TAG=… for another name)
+	$(BUILDER) build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg REVISION=$(REVISION) -t $(TAG) .
+
+image-check: $(DEV_STAMP) ## Run the image that buildah has: read-only, as its user, several replicas of everything
+	@$(BIN)/python -m tests.cluster --failover --image $(TAG)
 
 dashboard: $(DEV_STAMP) ## Write the Grafana dashboard anew from its panels
 	$(BIN)/python -m k8s.dashboard
