@@ -112,6 +112,8 @@ class _Identity:
         entries = [*(details.metadata or ()), *self._entries]
         if traceparent := tracing.current():
             entries.append((tracing.TRACEPARENT, traceparent))
+        if state := tracing.state():
+            entries.append((tracing.TRACESTATE, state))
         return details._replace(metadata=grpc.aio.Metadata(*entries))
 
 

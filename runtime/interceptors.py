@@ -101,13 +101,14 @@ def _guard_stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
 
 def _enter_span(method: str, request: Any, context: Any) -> tracing.Span:
     """The span of one RPC. Work that no request began, such as a watch, is not traced."""
-    parent = tracing.parent_of(context.invocation_metadata(), request)
+    metadata = context.invocation_metadata()
+    parent = tracing.parent_of(metadata, request)
     span = (
         tracing.start_span(method.lstrip("/"), tracing.Kind.SERVER, parent)
         if parent
         else tracing.UNTRACED
     )
-    tracing.enter(span)
+    tracing.enter(span, tracing.state_of(metadata) if parent else "")
     return span
 
 

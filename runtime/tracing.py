@@ -3,8 +3,8 @@
 Each hop takes its parent from the caller (the ``traceparent`` header or gRPC metadata), works under
 a context of its own, and hands that to whom it calls. Without a collector no span is made and the
 parent's context passes through as it is; an edge that was given none makes one up, so that logs
-and upstreams can be joined all the same. Spans stand for requests, RPCs and exchanges, never for
-chunks, and hold no content, no key and no account.
+and upstreams can be joined all the same. A caller's ``tracestate`` goes along. Spans stand for
+requests, RPCs and exchanges, never for chunks, and hold no content, no key and no account.
 """
 
 from __future__ import annotations
@@ -19,10 +19,17 @@ from typing import Any, Final, Protocol
 from runtime.config import ConfigError, ProcessConfig
 
 TRACEPARENT: Final = "traceparent"
+TRACESTATE: Final = "tracestate"
 # Version 00 alone: what a later version appends to it is not ours to pass on unread.
 _FORM: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
 
+# Of the caller's tracing vendors; bounds of W3C Trace Context, level 1.
+MAX_STATE_LENGTH: Final = 512
+MAX_STATE_MEMBERS: Final = 32
+_STATE: Final = re.compile(r"[!-~ \t]*")
+
 _current: ContextVar[str] = ContextVar(TRACEPARENT, default="")
+_state: ContextVar[str] = ContextVar(TRACESTATE, default="")
 
 
 class Kind(Enum):
@@ -107,6 +114,12 @@ def parse_traceparent(text: str) -> str:
     return text if _FORM.fullmatch(text) else ""
 
 
+def parse_tracestate(text: str) -> str:
+    """``text`` if it can be passed on as it is, else "": what is too long is left out whole."""
+    is_short = len(text) <= MAX_STATE_LENGTH and text.count(",") < MAX_STATE_MEMBERS
+    return text if is_short and _STATE.fullmatch(text) else ""
+
+
 def new_traceparent() -> str:
     """A context for work that nobody traces."""
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
@@ -123,16 +136,22 @@ def start_span(name: str, kind: Kind, parent: str | None = None) -> Span:
     return _tracer.start(name, kind, _current.get() if parent is None else parent)
 
 
-def enter(span: Span) -> None:
-    """From here on this task works for ``span``. A request or RPC has a task of its own, so
-    nothing needs to be put back.
+def enter(span: Span, state: str = "") -> None:
+    """From here on this task works for ``span``, of a caller whose ``tracestate`` that is. A
+    request or RPC has a task of its own, so nothing needs to be put back.
     """
     _current.set(span.traceparent)
+    _state.set(state)
 
 
 def current() -> str:
     """The traceparent of what runs now; "" outside of a request."""
     return _current.get()
+
+
+def state() -> str:
+    """The caller's tracestate; "" where it had none."""
+    return _state.get()
 
 
 def trace_id() -> str:
@@ -146,3 +165,10 @@ def parent_of(metadata: Iterable[tuple[str, Any]] | None, request: Any) -> str:
         if key == TRACEPARENT:
             return parse_traceparent(str(value))
     return parse_traceparent(getattr(request, TRACEPARENT, ""))
+
+
+def state_of(metadata: Iterable[tuple[str, Any]] | None) -> str:
+    """The caller's tracestate, of gRPC metadata."""
+    return next(
+        (parse_tracestate(str(value)) for key, value in metadata or () if key == TRACESTATE), ""
+    )

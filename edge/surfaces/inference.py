@@ -71,7 +71,8 @@ def begin(scope: Scope) -> Request:
     headers = dict(scope["headers"])
     parent = tracing.parse_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
     span = tracing.start_entrance(f"{scope['method']} {scope['path']}", parent)
-    tracing.enter(span)
+    state = tracing.parse_tracestate(headers.get(b"tracestate", b"").decode("latin-1"))
+    tracing.enter(span, state if parent else "")
     return Request(scope, new_request_id(), time.perf_counter(), headers, span)
 
 

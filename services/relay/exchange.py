@@ -246,6 +246,8 @@ def outbound_headers(upstream: Upstream, call: Call, traceparent: str) -> dict[s
             headers[name.lower()] = value
     if traceparent:
         headers[tracing.TRACEPARENT] = traceparent
+        if state := tracing.state():
+            headers[tracing.TRACESTATE] = state
     secret = upstream.credential.reveal() if upstream.credential else ""
     if upstream.dialect == "anthropic_messages":
         headers.setdefault("anthropic-version", _ANTHROPIC_VERSION)

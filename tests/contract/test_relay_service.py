@@ -19,6 +19,7 @@ from dialects.usage import Usage
 from gatebeyz.auth.v1 import auth_pb2
 from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
 from gatebeyz.ledger.v1 import ledger_pb2
+from runtime import tracing
 from runtime.catalog import Catalog, Model, Route, Upstream, build_catalog
 from runtime.channels import SERVER_OPTIONS, open_channel
 from runtime.config import SecretText
@@ -231,6 +232,20 @@ async def test_the_upstream_sees_the_body_but_for_the_model_and_few_headers() ->
             "host", "accept", "accept-encoding", "anthropic-beta", "anthropic-version",
             "content-length", "content-type", "traceparent", "user-agent", "x-api-key",
         }  # fmt: skip
+
+
+async def test_the_callers_tracestate_goes_along_with_its_context() -> None:
+    span = tracing.start_span("caller", tracing.Kind.SERVER, TRACEPARENT)
+    tracing.enter(span, "vendor=1,other=t61rcWkgMzE")
+    async with scripted([whole(ANSWER), whole(ANSWER)]) as (bench, upstream):
+        await bench.generate()
+        tracing.enter(span)
+        await bench.generate()
+
+    with_state, without = upstream.seen
+    assert with_state.headers["traceparent"] == without.headers["traceparent"] == TRACEPARENT
+    assert with_state.headers["tracestate"] == "vendor=1,other=t61rcWkgMzE"
+    assert "tracestate" not in without.headers
 
 
 async def test_a_stream_passes_byte_for_byte() -> None:

@@ -51,3 +51,23 @@ def test_metadata_goes_before_the_requests_own_field() -> None:
     assert tracing.parent_of([("x", "y"), ("traceparent", VALID)], request) == VALID
     assert tracing.parent_of([], request) == other
     assert tracing.parent_of(None, object()) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "passed"),
+    [
+        ("vendor=1, other=two", True),
+        (",".join(f"v{n}=1" for n in range(32)), True),
+        (",".join(f"v{n}=1" for n in range(33)), False),
+        ("v=" + "x" * 510, True),
+        ("v=" + "x" * 511, False),
+        ("v=1\r\nx-api-key: stolen", False),
+        ("v=\x00", False),
+        ("v=é", False),
+    ],
+    ids=range(8),
+)
+def test_a_tracestate_is_passed_on_whole_or_not_at_all(text: str, passed: bool) -> None:
+    assert tracing.parse_tracestate(text) == (text if passed else "")
+    assert tracing.state_of([("x", "y"), ("tracestate", text)]) == (text if passed else "")
+    assert tracing.state_of(None) == ""
