@@ -20,6 +20,8 @@ from tests.cluster.names import DOMAIN
 _CLONE_NEWNS: Final = 0x00020000
 _CLONE_NEWNET: Final = 0x40000000
 _BRIDGE: Final = "gatebeyz"
+# Its own: a bridge that has none takes that of a wire, and another one when that wire goes.
+_BRIDGE_MAC: Final = "02:67:61:74:65:31"
 # The network of RFC 2544: for measurements, nobody's address.
 _BENCH: Final = "198.18"
 PRIVATE: Final = Path("/run")
@@ -106,7 +108,7 @@ def isolate() -> Namespaces | None:
         ("mount", "-t", "tmpfs", "tmpfs", str(PRIVATE)),
         ("mount", "--bind", str(RESOLVER), "/etc/resolv.conf"),
         ("ip", "link", "set", "lo", "up"),
-        ("ip", "link", "add", _BRIDGE, "type", "bridge"),
+        ("ip", "link", "add", _BRIDGE, "address", _BRIDGE_MAC, "type", "bridge"),
         ("ip", "addr", "add", f"{_BENCH}.0.1/16", "dev", _BRIDGE),
         ("ip", "addr", "add", f"{_BENCH}.0.53/16", "dev", _BRIDGE),
         ("ip", "link", "set", _BRIDGE, "up"),
