@@ -11,7 +11,7 @@ JS := tests/sdk_js
 BASE_TREE := build/bench/base
 JS_STAMP := $(JS)/node_modules/.installed
 
-.PHONY: help run test js test-js crash bench bench-parts bench-compare check cluster image image-check dashboard k8s format messages shots docs protos lock clean
+.PHONY: help run test js test-js crash bench bench-parts bench-compare check cluster sizes image image-check dashboard k8s format messages shots docs protos lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ check: $(DEV_STAMP) ## Format, lint, types, import contracts, protos, sizes and 
 cluster: $(DEV_STAMP) ## Roll, scale and fail over several replicas of everything under load; print the figures
 	@$(BIN)/python -m tests.cluster
 	@$(BIN)/python -m tests.cluster --failover
+
+sizes: $(DEV_STAMP) ## Measure what each process takes of a machine, idle and loaded
+	@$(BIN)/python -m tests.cluster.sizes
 
 image: ## Build the image with podman or buildah (BASE=… for another base, TAG=… for another name)
 	$(BUILDER) build $(if $(BASE),--build-arg BASE=$(BASE)) --build-arg REVISION=$(REVISION) -t $(TAG) .

@@ -13,6 +13,7 @@ from tests.cluster.failover import run_failover
 from tests.cluster.image import Image, open_image
 from tests.cluster.network import PRIVATE, isolate
 from tests.cluster.plan import KINDS
+from tests.cluster.restore import run_restore
 from tests.cluster.scenario import run_scenario
 
 
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), help="what is rolled")
     parser.add_argument("--loopback", action="store_true", help="no network namespaces")
     parser.add_argument("--failover", action="store_true", help="kill the store's primary instead")
+    parser.add_argument("--restore", action="store_true", help="restore the store instead")
     parser.add_argument("--image", help="run the processes of this image, which buildah has")
     asked = parser.parse_args()
     with contextlib.ExitStack() as stack:
@@ -34,7 +36,7 @@ def _run(asked: argparse.Namespace, image: Image | None) -> int:
     network = None if asked.loopback else isolate()
     if network is None:
         print("on loopback addresses (network namespaces need root and iproute2)", flush=True)
-        if asked.failover or image:
+        if asked.failover or asked.restore or image:
             print("the stores' pods and images cannot run without them")
             return 0
 
@@ -43,6 +45,10 @@ def _run(asked: argparse.Namespace, image: Image | None) -> int:
 
     with tempfile.TemporaryDirectory(prefix="gatebeyz-", dir=network and PRIVATE) as name:
         folder = Path(name)
+        if network is not None and asked.restore:
+            faults = asyncio.run(run_restore(folder, network))
+            print("the store was restored;", f"faults: {len(faults)}", *faults, sep="\n  ")
+            return 1 if faults else 0
         if network is not None and asked.failover:
             failover = asyncio.run(
                 run_failover(folder, network, workers=asked.workers, image=image, say=say)

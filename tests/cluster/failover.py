@@ -32,7 +32,7 @@ CREDIT_MICROS = 50_000_000
 # What Claude Credits' own host serves.
 PREPAID = tuple(shape for shape in SHAPES if shape.name.startswith("native"))
 STATUS = re.compile(r": (\d{3}) ")
-BEFORE_S, AFTER_S, AWAY_S, SETTLED_S = 5.0, 15.0, 60.0, 15.0
+BEFORE_S, AFTER_S, AWAY_S, SETTLED_S = 4.0, 8.0, 60.0, 5.0
 # Retryable answers: the store is away, or nobody can be leased.
 RETRYABLE = ("503", "529")
 

@@ -117,6 +117,10 @@ class StorePods:
             f"?sentinel_password={self.password}"
         )
 
+    def address(self, name: str) -> str:
+        """Where a pod is now."""
+        return self._addresses[name]
+
     def client(self, name: str, port: int = 6379) -> redis.asyncio.Redis:
         """A client of one pod."""
         return redis.asyncio.Redis(
