@@ -8,12 +8,12 @@ import sys
 import grpc.aio
 
 from admission.interceptor import DirectCallers
-from gatebeyz.counter.v1 import counter_pb2, counter_pb2_grpc
+from gatebeyz.counter.v1 import counter_pb2
 from runtime import logs
 from runtime.config import main_config
 from runtime.interceptors import ServiceTokenInterceptor
 from runtime.serving import Process, run, serve
-from services.counter import metrics
+from services.counter import metrics, wire
 from services.counter.config import Config
 from services.counter.family import load_calibration
 from services.counter.pool import WORKER, Pool, available_cores
@@ -35,7 +35,7 @@ async def main(config: Config) -> None:
     callers = DirectCallers(config, "counter")
 
     def attach(server: grpc.aio.Server) -> None:
-        counter_pb2_grpc.add_CounterServiceServicer_to_server(CounterService(pool), server)
+        wire.add_to_server(CounterService(pool), server)
 
     async def work() -> None:
         await pool.start()

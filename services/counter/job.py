@@ -1,15 +1,22 @@
-"""What crosses the pipe between the service and its counting processes."""
+"""What crosses the pipe between the service and its counting processes.
+
+::
+
+    report  length, msgpack
+    job     length, msgpack of its headings, then each item's content as it is: never copied
+"""
 
 from __future__ import annotations
 
 import struct
-from typing import Final, TypeAlias
+from collections.abc import Sequence
+from typing import BinaryIO, Final, TypeAlias
 
 import msgspec
 from msgspec import Struct
 
 LENGTH: Final = struct.Struct(">I")
-"""Every frame is its length, then a msgpack value."""
+"""Stands before every msgpack value: how long it is."""
 
 
 class Item(Struct, frozen=True, array_like=True):
@@ -23,6 +30,15 @@ class Item(Struct, frozen=True, array_like=True):
 
 class Job(Struct, frozen=True, array_like=True):
     items: list[Item]
+
+
+class Heading(Struct, frozen=True, array_like=True):
+    """An item without its content, which follows after all headings."""
+
+    index: int
+    model: str
+    dialect: str
+    size: int
 
 
 class Counted(Struct, frozen=True, array_like=True, tag="counted"):
@@ -64,13 +80,43 @@ class Finished(Struct, frozen=True, array_like=True, tag="finished"):
 Report: TypeAlias = Counted | Failed | Advanced | Finished
 
 _REPORT: Final[msgspec.msgpack.Decoder[Report]] = msgspec.msgpack.Decoder(Report)
-_JOB: Final[msgspec.msgpack.Decoder[Job]] = msgspec.msgpack.Decoder(Job)
+_HEADINGS: Final = msgspec.msgpack.Decoder(list[Heading])
 
 
-def encode_frame(value: Job | Report) -> bytes:
-    """A frame with its length in front."""
+def encode_report(value: Report) -> bytes:
+    """A report with its length in front."""
+    return _encode(value)
+
+
+def _encode(value: Report | list[Heading]) -> bytes:
     data = msgspec.msgpack.encode(value)
     return LENGTH.pack(len(data)) + data
+
+
+def encode_job(job: Job) -> Sequence[bytes]:
+    """The pieces of a job, to be written one after the other."""
+    headings = [
+        Heading(item.index, item.model, item.dialect, len(item.content)) for item in job.items
+    ]
+    return [_encode(headings), *(item.content for item in job.items if item.content)]
+
+
+def read_job(stream: BinaryIO) -> Job | None:
+    """The next job; None where ``stream`` has ended, be it in the middle of one."""
+    head = stream.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    (size,) = LENGTH.unpack(head)
+    data = stream.read(size)
+    if len(data) < size:
+        return None
+    items = []
+    for heading in _HEADINGS.decode(data):
+        content = stream.read(heading.size)
+        if len(content) < heading.size:
+            return None
+        items.append(Item(heading.index, heading.model, heading.dialect, content))
+    return Job(items)
 
 
 def split_reports(data: bytes) -> tuple[list[Report], bytes]:
@@ -85,7 +131,3 @@ def split_reports(data: bytes) -> tuple[list[Report], bytes]:
         reports.append(_REPORT.decode(data[at + LENGTH.size : end]))
         at = end
     return reports, data[at:]
-
-
-def decode_job(data: bytes) -> Job:
-    return _JOB.decode(data)

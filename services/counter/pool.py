@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import sys
 import time
@@ -22,6 +21,7 @@ from typing import Final, TypeVar
 
 from runtime.faults import Reason, ServiceFault
 from runtime.logs import get_logger
+from services.counter.feed import Feed
 from services.counter.job import (
     Counted,
     Failed,
@@ -29,7 +29,7 @@ from services.counter.job import (
     Item,
     Job,
     Report,
-    encode_frame,
+    encode_job,
     split_reports,
 )
 
@@ -43,7 +43,6 @@ _RETRY_MIN_S: Final = 0.1
 _RETRY_MAX_S: Final = 60.0
 _SMOOTHING: Final = 0.1
 _LIMIT_BYTES: Final = 16 * 1024 * 1024
-_PIPE_BYTES: Final = 1024 * 1024
 _READ_BYTES: Final = 65_536
 
 
@@ -54,17 +53,26 @@ class WorkerLost(Exception):
 class Worker:
     """One counting process; it takes one job at a time."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, feed: Feed) -> None:
         self._process = process
+        self._feed = feed
         self._reports: deque[Report] = deque()
         self._partial = b""
 
     @classmethod
     async def start(cls, command: Sequence[str]) -> Worker:
         """Spawn and wait until its golden counts are right. Raises WorkerLost."""
-        pipe = asyncio.subprocess.PIPE
-        worker = cls(await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe))
-        worker._widen_pipe()
+        feed, stdin = Feed.open()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command, stdin=stdin, stdout=asyncio.subprocess.PIPE
+            )
+        except BaseException:
+            feed.close()
+            raise
+        finally:
+            os.close(stdin)
+        worker = cls(process, feed)
         is_counting = False
         try:
             async with asyncio.timeout(_START_LIMIT_S):
@@ -78,13 +86,6 @@ class Worker:
                 await worker.close()
         return worker
 
-    def _widen_pipe(self) -> None:
-        """Let most jobs go into the pipe at once, so that nobody waits for the other side."""
-        assert self._process.stdin is not None
-        pipe = self._process.stdin.transport.get_extra_info("pipe")
-        with contextlib.suppress(OSError, AttributeError):
-            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-
     @property
     def is_alive(self) -> bool:
         """False once the process is known to have ended."""
@@ -92,11 +93,9 @@ class Worker:
 
     async def send(self, job: Job) -> None:
         """Raises WorkerLost."""
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(encode_frame(job))
-            await self._process.stdin.drain()
-        except (ConnectionError, RuntimeError) as error:
+            await self._feed.write(encode_job(job))
+        except OSError as error:
             raise WorkerLost from error
 
     def take(self) -> Report | None:
@@ -123,8 +122,7 @@ class Worker:
 
     async def close(self) -> None:
         """End it and reap it; a job still running is cut short."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        self._feed.close()
         try:
             async with asyncio.timeout(_DRAIN_LIMIT_S):
                 await self._process.wait()

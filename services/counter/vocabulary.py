@@ -1,8 +1,8 @@
 """The native tokenizer engine, guarded: any text in, a number of tokens out.
 
-The vocabularies are compiled into the ``splintr`` wheel, so nothing is fetched at run time. Only
-``encode_ordinary`` is ever called: providers count ``<|endoftext|>`` written by a user as plain
-text, and the other entry points would let a user undercount.
+The vocabularies are compiled into the ``splintr`` wheel, so nothing is fetched at run time. Text
+that may name a special token goes to ``encode_ordinary`` alone: providers count ``<|endoftext|>``
+written by a user as plain text, and the other entry points would let a user undercount.
 """
 
 from __future__ import annotations
@@ -36,6 +36,13 @@ _GOLDEN_COUNTS: dict[str, int] = {
     "phi4": 33,
     "qwen3": 34,
 }
+# Every special token of these is written with this mark. Text without it can hold none, and then
+# the engine's quicker call, which would take it for what it names, counts the same.
+_MARKED = frozenset({"o200k_base", "cl100k_base"})
+_MARK = "<|"
+_MARKS_SOUGHT = 64
+_TOKEN_BYTES = 4
+
 _PRELOADED = ("o200k_base", "cl100k_base")
 """Most models count by these; the others are loaded, and tried, with the first text for them."""
 
@@ -60,7 +67,9 @@ class NativeVocabulary:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._encode = Tokenizer.from_pretrained(name).encode_ordinary
+        engine = Tokenizer.from_pretrained(name)
+        self._encode = engine.encode_ordinary
+        self._encode_flat = engine.encode_flat if name in _MARKED else None
 
     def count(self, text: str) -> int:
         """Tokens of ``text``. Raises VocabularyFault where the engine gives up."""
@@ -68,6 +77,8 @@ class NativeVocabulary:
 
     def _count_chunk(self, chunk: str) -> int:
         try:
+            if self._encode_flat is not None and not _may_name_special(chunk):
+                return len(self._encode_flat(chunk)) // _TOKEN_BYTES
             return len(self._encode(chunk))
         except UnicodeEncodeError:
             return len(self._encode(replace_surrogates(chunk)))
@@ -76,6 +87,21 @@ class NativeVocabulary:
         except BaseException as error:
             # A panic of a native extension derives from BaseException.
             raise VocabularyFault(f"the {self._name} engine failed") from error
+
+
+def _may_name_special(text: str) -> bool:
+    """Whether the mark stands in ``text``, or might: past some bars nobody looks on.
+
+    Looking for the one character that is rare is a hundred times as fast as looking for both.
+    """
+    at = -1
+    for _ in range(_MARKS_SOUGHT):
+        at = text.find(_MARK[1], at + 1)
+        if at < 0:
+            return False
+        if text[at - 1 : at] == _MARK[0]:
+            return True
+    return True
 
 
 def replace_surrogates(text: str) -> str:

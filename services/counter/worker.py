@@ -17,21 +17,20 @@ import time
 from collections.abc import Callable
 from io import RawIOBase
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from services.counter import reconstruction
 from services.counter.body import BodyFault
 from services.counter.family import load_calibration
 from services.counter.job import (
-    LENGTH,
     Advanced,
     Counted,
     Failed,
     Finished,
     Item,
     Report,
-    decode_job,
-    encode_frame,
+    encode_report,
+    read_job,
 )
 from services.counter.meter import Meter, OnProgress
 from services.counter.vocabulary import VocabularyFault, preload
@@ -60,8 +59,8 @@ def main() -> None:
     known = [family.reconstruction for family in calibration.families if family.reconstruction]
     meter = Meter(calibration, may_reconstruct=reconstruction.preload(known))
     channel.send(Finished())
-    while (data := _read_frame(sys.stdin.buffer)) is not None:
-        for item in decode_job(data).items:
+    while (job := read_job(sys.stdin.buffer)) is not None:
+        for item in job.items:
             if len(item.content) > _SMALL_BYTES:
                 channel.flush()
             channel.put(count_item(item, meter, channel.send))
@@ -80,13 +79,13 @@ class ReportChannel:
         """Leave a report to be written with the next ones."""
         if not self._waiting:
             self._since = time.monotonic()
-        self._waiting += encode_frame(report)
+        self._waiting += encode_report(report)
         if time.monotonic() - self._since > _SHARED_WRITE_S:
             self.flush()
 
     def send(self, report: Report) -> None:
         """Write a report, and those before it."""
-        self._waiting += encode_frame(report)
+        self._waiting += encode_report(report)
         self.flush()
 
     def flush(self) -> None:
@@ -109,15 +108,6 @@ def _limit_memory() -> None:
 def _peak_bytes() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def _read_frame(stream: BinaryIO) -> bytes | None:
-    head = stream.read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        return None
-    (size,) = LENGTH.unpack(head)
-    data = stream.read(size)
-    return data if len(data) == size else None
 
 
 def count_item(item: Item, meter: Meter, send: Send) -> Counted | Failed:

@@ -17,12 +17,11 @@ from services.counter.pool import Pool, WorkerLost, available_cores
 # A counting process that crashes on "crash", hangs on "hang", is spent after "spend".
 FAKE = """
 import os, sys, time
-from services.counter.job import LENGTH, Counted, Finished, decode_job, encode_frame
+from services.counter.job import Counted, Finished, encode_report, read_job
 def send(report):
-    sys.stdout.buffer.write(encode_frame(report)); sys.stdout.buffer.flush()
+    sys.stdout.buffer.write(encode_report(report)); sys.stdout.buffer.flush()
 send(Finished())
-while head := sys.stdin.buffer.read(4):
-    job = decode_job(sys.stdin.buffer.read(LENGTH.unpack(head)[0]))
+while job := read_job(sys.stdin.buffer):
     for item in job.items:
         if item.content == b"crash": os._exit(1)
         if item.content == b"hang": time.sleep(60)

@@ -22,6 +22,7 @@ from services.counter.service import (
     CounterService,
     gather_jobs,
 )
+from services.counter.wire import UntextedRequest
 from services.counter.worker import count_item
 
 METER = Meter(load_calibration(), may_reconstruct=False)
@@ -64,9 +65,14 @@ def chat(model: str, content: str) -> counter_pb2.CountItem:
     return counter_pb2.CountItem(model=model, body=body, dialect=inference_pb2.DIALECT_OPENAI_CHAT)
 
 
+def untexted(request: counter_pb2.CountTokensRequest) -> Any:
+    """The request as the service reads it off the wire."""
+    return UntextedRequest.FromString(request.SerializeToString())
+
+
 async def ask(pool: InlinePool, *items: counter_pb2.CountItem) -> list[Any]:
     service = CounterService(pool)  # type: ignore[arg-type]
-    request = counter_pb2.CountTokensRequest(items=items)
+    request = untexted(counter_pb2.CountTokensRequest(items=items))
     return [
         getattr(response, str(response.WhichOneof("event")))
         async for response in service.CountTokens(request, None)

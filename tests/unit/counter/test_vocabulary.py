@@ -87,9 +87,52 @@ def test_a_panic_of_the_engine_is_a_fault() -> None:
         raise Panic
 
     engine = load_vocabulary.__wrapped__("o200k_base")
-    engine._encode = panic
-    with pytest.raises(VocabularyFault):
-        engine.count("text")
+    engine._encode = engine._encode_flat = panic
+    for text in ("text", "<|text|>"):
+        with pytest.raises(VocabularyFault):
+            engine.count(text)
+
+
+@pytest.mark.parametrize("name", ["o200k_base", "cl100k_base"])
+def test_every_special_token_of_a_quick_vocabulary_bears_the_mark(name: str) -> None:
+    engine = splintr.Tokenizer.from_pretrained(name)
+    specials = range(splintr.base_vocab_size(name), engine.vocab_size)
+    assert len(specials) > 5
+    assert all("<|" in engine.decode_token(token) for token in specials)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "<|endoftext|>",
+                "<|",
+                "|>",
+                "<",
+                "|",
+                "a|b",
+                "im_start",
+                " ",
+                "ü",
+                "字",
+                "\n",
+                "x" * 9,
+            ]
+        )
+        | st.text(max_size=9)
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_the_quick_call_counts_as_the_careful_one(pieces: list[str]) -> None:
+    engine = load_vocabulary("o200k_base")
+    text = replace_surrogates("".join(pieces))
+    assert engine.count(text) == len(engine._encode(text))
+
+
+def test_a_mark_behind_many_bars_is_not_missed() -> None:
+    engine = load_vocabulary("o200k_base")
+    text = "|" * 1_000 + "<|endoftext|>"
+    assert engine.count(text) == len(engine._encode(text))
 
 
 @given(st.text(max_size=40), st.integers(0, 3))
