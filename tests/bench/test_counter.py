@@ -57,7 +57,7 @@ def bare_count(texts: Sequence[str]) -> tuple[float, int]:
 
 @contextlib.contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """Everything this process does in here, it does on ``core``; other threads stay where they are."""
+    """What this thread does in here, it does on ``core``."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
