@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialects.body import BodyError, find_places, splice
+from dialects.body import BodyError, find_places, splice, top_level
 
 KEYS = {"user", "metadata"}
 
@@ -66,3 +66,26 @@ def test_what_is_put_in_is_what_is_read(fields: dict[str, Any], user: Any, is_as
     body = json.dumps(whole, ensure_ascii=is_ascii).encode("utf-8", "surrogatepass")
 
     assert json.loads(replaced(body, model="up")) == {**whole, "user": "gb", "model": "up"}
+
+
+json_numbers = st.sampled_from(["1", "12", "1.0", "-3e2", "123"])
+raw_values = json_numbers | st.sampled_from(
+    ['"a"', '"a\\"b"', '""', "{}", "[]", '{"k":[1,"}"]}', "[[1]]", "null", "true", '"\\u00e9"']
+)
+raw_keys = st.sampled_from(['"model"', '"mod\\u0065l"', '"a"', '""', '"\\\\"', '"b c"'])
+blanks = st.sampled_from(["", " ", "\n", "\t\r "])
+
+
+@given(
+    entries=st.lists(st.tuples(raw_keys, raw_values), max_size=6),
+    blank=blanks,
+)
+def test_every_entry_stands_where_it_is_said_to_also_where_keys_repeat(
+    entries: list[tuple[str, str]], blank: str
+) -> None:
+    joined = f"{blank},{blank}".join(f"{key}{blank}:{blank}{value}" for key, value in entries)
+    body = f"{blank}{{{blank}{joined}{blank}}}{blank}".encode()
+
+    found = [(key, body[begin:end].decode()) for key, begin, end in top_level(body)]
+
+    assert found == [(json.loads(key), value) for key, value in entries]
