@@ -84,6 +84,14 @@ class Gateway:
         """New keys of an account on the plan."""
         return await self._keys(auth_pb2.PRODUCT_API, count)
 
+    async def cold_keys(self, count: int) -> list[str]:
+        """New keys, each of an account of its own: a lease takes a share of its account's limits."""
+        keys = []
+        for _ in range(count):
+            self._accounts.pop(auth_pb2.PRODUCT_API, None)
+            keys += await self.plan_keys()
+        return keys
+
     async def prepaid_keys(self, count: int = 1) -> list[str]:
         """New keys of an account with much credit."""
         return await self._keys(auth_pb2.PRODUCT_CREDITS, count)

@@ -104,7 +104,7 @@ class Bench:
 
     async def _keys(self, side: Side, limit: int) -> list[str]:
         if side is Side.COLD:
-            return await self.gateway.plan_keys(limit)
+            return await self.gateway.cold_keys(limit)
         if side not in self.keys:
             make = self.gateway.prepaid_keys if side is Side.PREPAID else self.gateway.plan_keys
             self.keys[side] = await make()
