@@ -85,7 +85,7 @@ class Gateway:
         return await self._keys(auth_pb2.PRODUCT_API, count)
 
     async def cold_keys(self, count: int) -> list[str]:
-        """New keys, each of an account of its own: a lease takes a share of its account's limits."""
+        """New keys, each of its own account: a lease takes a share of its account's limits."""
         keys = []
         for _ in range(count):
             self._accounts.pop(auth_pb2.PRODUCT_API, None)
