@@ -15,14 +15,16 @@ from cli.check import check
 from cli.key import keys
 from cli.ledger import ledger
 from cli.member import members
+from cli.relay import relays
 
 
 @click.group()
 def main() -> None:
     """Run and operate a GateBeyz gateway.
 
-    accounts, keys, members, ledger and audit talk to the auth service at GATEBEYZ_AUTH_TARGET with
-    GATEBEYZ_OPERATOR_TOKEN, or to the installation that runs in this folder.
+    accounts, keys, members, ledger, audit and relays talk to the auth service at
+    GATEBEYZ_AUTH_TARGET with GATEBEYZ_OPERATOR_TOKEN, or to the installation that runs in this
+    folder.
     """
 
 
@@ -41,6 +43,7 @@ main.add_command(keys)
 main.add_command(members)
 main.add_command(ledger)
 main.add_command(audit)
+main.add_command(relays)
 
 if __name__ == "__main__":
     main()

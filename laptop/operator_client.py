@@ -13,6 +13,7 @@ import grpc.aio
 from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
 from gatebeyz.identity.v1 import identity_pb2_grpc
 from gatebeyz.ledger.v1 import ledger_pb2_grpc
+from gatebeyz.status.v1 import status_pb2_grpc
 from runtime.channels import open_channel
 from runtime.config import SecretText
 from runtime.faults import fault_of
@@ -31,6 +32,7 @@ class OperatorClient:
     audit: Any = None
     credit: Any = None
     members: Any = None
+    status: Any = None
 
     async def call(self, method: Callable[..., Awaitable[Any]], request: Any) -> Any:
         """One RPC with the operator's credential."""
@@ -87,4 +89,5 @@ async def open_operator(
             auth_pb2_grpc.AuditServiceStub(channel),
             ledger_pb2_grpc.CreditServiceStub(channel),
             identity_pb2_grpc.MemberServiceStub(channel),
+            status_pb2_grpc.StatusServiceStub(channel),
         )

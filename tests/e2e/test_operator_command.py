@@ -13,6 +13,8 @@ import httpx
 
 from tests.e2e.stack import ROOT, Stack
 
+HELLO = {"role": "user", "content": "Hello there!"}
+
 
 def gatebeyz(stack: Stack, *words: str, is_json: bool = True) -> Any:
     """What the command prints, run in the installation's folder as an operator would."""
@@ -78,3 +80,23 @@ def test_a_fault_is_told_in_a_sentence(stack: Stack) -> None:
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr == "Error: There is no such key. (NOT_FOUND)\n"
+
+
+def test_relays_say_how_their_upstreams_answer(stack: Stack) -> None:
+    body = {"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": [HELLO]}
+    headers = {"x-api-key": stack.key}
+    answer = httpx.post(f"{stack.url}/v1/messages", json=body, headers=headers, timeout=10)
+    assert answer.status_code == 200
+
+    def upstreams() -> dict[str, str]:
+        (relay,) = gatebeyz(stack, "relays")
+        return {one["name"]: one["condition"] for one in relay.get("upstreams", ())}
+
+    end = time.monotonic() + 10
+    while "demo-anthropic" not in (seen := upstreams()):
+        assert time.monotonic() < end, "the relay does not report"
+        time.sleep(0.2)
+    assert seen["demo-anthropic"] == "CONDITION_WELL"
+    shown = gatebeyz(stack, "relays", is_json=False)
+    assert "demo-anthropic" in shown
+    assert "answers" in shown

@@ -74,3 +74,16 @@ def test_where_all_rest_the_order_stays() -> None:
     for route in ROUTES:
         note(health, route.upstream, Result.CONNECT_FAILED, times=3)
     assert order(health, 0.0) == ["one", "two", "three"]
+
+
+def test_what_was_seen_is_told_and_an_answer_mends_it() -> None:
+    health = Health()
+    note(health, "one", Result.TIMED_OUT, 1.0, times=3)
+    note(health, "two", Result.RATE_LIMITED, 1.0)
+    state = health.states["one"]
+    assert (state.is_out(), state.failures, state.last_failure) == (True, 3, Result.TIMED_OUT)
+    assert (state.answered_at, state.failed_at) == (None, 1.0)
+    assert "two" not in health.states
+
+    note(health, "one", Result.REFUSED, 7.0)
+    assert (state.is_out(), state.failures, state.answered_at) == (False, 0, 7.0)
