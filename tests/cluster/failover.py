@@ -147,15 +147,20 @@ async def _fail_over(pods: StorePods, figures: Figures) -> None:
     before = Counter(figures.plan.answered)
     began = time.monotonic()
     await pods.kill(figures.killed)
-    async with asyncio.timeout(AWAY_S):
-        while figures.primary in ("", figures.killed):
-            await asyncio.sleep(0.1)
-            figures.primary = await pods.primary()
-        figures.elected_s = time.monotonic() - began
-        answered = figures.prepaid.answered.total()
-        while figures.prepaid.answered.total() == answered:  # noqa: ASYNC110 - a tally is no event
-            await asyncio.sleep(0.1)
-        figures.prepaid_again_s = time.monotonic() - began
+    try:
+        async with asyncio.timeout(AWAY_S):
+            while figures.primary in ("", figures.killed):
+                await asyncio.sleep(0.1)
+                figures.primary = await pods.primary()
+            figures.elected_s = time.monotonic() - began
+            answered = figures.prepaid.answered.total()
+            while figures.prepaid.answered.total() == answered:  # noqa: ASYNC110 - no event tells
+                await asyncio.sleep(0.1)
+            figures.prepaid_again_s = time.monotonic() - began
+    except TimeoutError:
+        raise AssertionError(
+            f"not over after {AWAY_S:g} s: {figures}\n{pods.log_tails()}"
+        ) from None
     figures.while_away = Counter(figures.plan.answered) - before
 
 

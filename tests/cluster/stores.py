@@ -142,6 +142,10 @@ class StorePods:
                 return str(named[0]).partition(".")[0]
         return ""
 
+    def log_tails(self) -> str:
+        """The last lines of every pod."""
+        return "\n".join(f"{name}:\n{child.log_tail(8)}" for name, child in self.children.items())
+
     async def stop(self) -> None:
         for name in list(self.children):
             await self.kill(name)

@@ -163,8 +163,10 @@ async def _flip(operator: OperatorClient, account_id: str, flips: Flips, *, allo
     override.ends_at.FromSeconds(int(time.time()) + 600)
     request = auth_pb2.OverrideModelAccessRequest(account_id=account_id, override=override)
     began = time.monotonic()
+    # An answer by the new value may come before that of this call does.
+    flips.values.append((began, math.inf, allowed))
     await operator.call(operator.accounts.OverrideModelAccess, request)
-    flips.values.append((began, time.monotonic(), allowed))
+    flips.values[-1] = (began, time.monotonic(), allowed)
 
 
 async def _ask_on(session: aiohttp.ClientSession, edge: str, surface: str, flips: Flips) -> None:
