@@ -48,16 +48,17 @@ async def run_restore(folder: Path, network: Network) -> list[str]:
 
 
 def _back_up(pods: StorePods, place: Path) -> None:
-    """Stream a snapshot from a replica that goes on serving."""
+    """Stream a snapshot from a replica that goes on serving, in the words of the document."""
     client = shutil.which("valkey-cli") or shutil.which("redis-cli")
     assert client is not None
-    host = pods.address("redis-1")
-    subprocess.run(
-        [client, "-h", host, "--no-auth-warning", "-a", pods.password, "--rdb", str(place)],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with place.open("wb") as file:
+        subprocess.run(
+            [client, "-h", pods.address("redis-1"), "--rdb", "-"],
+            check=True,
+            env={"REDISCLI_AUTH": pods.password},
+            stdout=file,
+            stderr=subprocess.DEVNULL,
+        )
 
 
 def _write_files_anew(folder: Path) -> None:
