@@ -11,7 +11,7 @@ JS := tests/sdk_js
 BASE_TREE := build/bench/base
 JS_STAMP := $(JS)/node_modules/.installed
 
-.PHONY: help run test js test-js crash bench bench-parts bench-compare check cluster sizes image image-check dashboard k8s format messages shots docs protos lock clean
+.PHONY: help run test js test-js crash bench bench-parts bench-compare soak overload check cluster sizes image image-check dashboard k8s format messages shots docs protos lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,12 @@ bench-compare: $(DEV_STAMP) ## Measure BASE=revision and this tree with one harn
 			$(CURDIR)/$(BIN)/python -m tests.bench) && \
 		$(BIN)/python -m tests.bench && \
 		$(BIN)/python -m tests.bench compare build/bench/of-base/latest.json build/bench/latest.json
+
+soak: $(DEV_STAMP) ## Half of what it can carry for SOAK_S seconds (1800); does anything grow?
+	@$(BIN)/python -m tests.bench.soak
+
+overload: $(DEV_STAMP) ## Offer twice what it can carry; print what is still answered, and refused
+	@$(BIN)/python -m tests.bench.overload
 
 crash: $(DEV_STAMP) ## Kill processes and fail the store over for ten minutes; the money must add up
 	CRASH_S=600 CRASH_KILLS=100 LEDGER_EXAMPLES=1000 $(BIN)/python -m pytest -s \

@@ -19,6 +19,7 @@ from edge.drain import Drain
 from edge.listener import listener, serve_all
 from edge.products import entrances
 from edge.readiness import Readiness
+from edge.shedding import Shedder
 from edge.sites import site_apps
 from gatebeyz.auth.v1 import auth_pb2
 from gatebeyz.counter.v1 import counter_pb2_grpc
@@ -40,7 +41,8 @@ async def main(config: Config, catalog: CatalogFile) -> None:
     counter_stub = counter_pb2_grpc.CounterServiceStub(counter)
     stubs = Stubs(counter_stub, relay_stub, config.count_tokens_per_minute)
     readiness, drain = Readiness([auth, relay]), Drain()
-    metrics.watch_leases(leases)
+    shedder = Shedder(config.shed_delay_s, config.max_in_flight)
+    metrics.watch_process(leases, shedder.delay_s)
     observe("edge", config)
 
     listeners: list[uvicorn.Server] = []
@@ -53,14 +55,15 @@ async def main(config: Config, catalog: CatalogFile) -> None:
         hosts = entrance.hosts
         app = create_app(admittance, stubs, drain, config.patience, hosts, readiness.is_ready)
         surfaces[entrance.product] = app
-        listeners.append(listener(app, entrance.listen, config.drain_s))
+        listeners.append(listener(app, entrance.listen, config.drain_s, shedder))
     for pages, listen in site_apps(config, catalog.current, auth, surfaces):
         listeners.append(listener(pages, listen, config.drain_s))
-    following = asyncio.create_task(catalog.follow())
+    tasks = [asyncio.create_task(catalog.follow()), asyncio.create_task(shedder.run())]
     try:
         await serve_all(listeners, drain, config.drain_pause_s, config.drain_s)
     finally:
-        following.cancel()
+        for task in tasks:
+            task.cancel()
         await leases.close()
         await asyncio.gather(*(channel.close() for channel in channels))
 

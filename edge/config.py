@@ -68,6 +68,16 @@ class Config(ProcessConfig):
         default=2_000,
         help="token counts an account may ask of this process; 0 = no limit",
     )
+    shed_delay_s: float = setting(
+        "GATEBEYZ_SHED_DELAY_S",
+        default=0.15,
+        help="delay of the event loop at which every new request is refused; 0 = never",
+    )
+    max_in_flight: int = setting(
+        "GATEBEYZ_MAX_IN_FLIGHT",
+        default=5_000,
+        help="requests a listener has at once, running streams included; more are refused",
+    )
     keepalive_s: float = setting(
         "GATEBEYZ_KEEPALIVE_S", default=10.0, help="silence in a stream before a sign of life"
     )

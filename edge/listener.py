@@ -1,5 +1,7 @@
 """uvicorn behind our own bounds: deadlines for headers and for reading an answer, a cap on both.
 
+Where there is more than this process can serve, a request is refused here, before it is one.
+
 Bare, uvicorn with httptools keeps a silent connection open for ever, swallows 100 MB of headers
 from one socket, and waits for ever for a client that stopped reading (all measured). Each is cut
 here, in the protocol, by a timer that costs nothing per chunk.
@@ -12,13 +14,15 @@ import contextlib
 import math
 import signal
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from edge.drain import Drain
+from edge.shedding import Shedder
 from runtime.logs import get_logger
 
 HEADER_TIMEOUT_S: Final = 10.0
@@ -40,6 +44,11 @@ class FatHeadersError(Exception):
 
 class BoundedProtocol(HttpToolsProtocol):
     """A connection whose headers come soon and are small, and whose client reads its answer."""
+
+    def __init__(self, *arguments: Any, shedder: Shedder | None = None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._shedder = shedder
+        self._is_refused = False  # the request whose body comes in now was
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -72,7 +81,49 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._header_deadline.cancel()
         self._is_in_headers = False
+        # A pipelined request waits for its turn as before.
+        is_free = self.cycle is None or self.cycle.response_complete
+        if self._shedder is not None and is_free and self._refuse(self._shedder):
+            return
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._is_refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self._is_refused:
+            super().on_message_complete()
+            return
+        self._is_refused = False
+        self._header_deadline.cancel()
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def _refuse(self, shedder: Shedder) -> bool:
+        """Answer at once where the request is not taken in; its body is thrown away as it comes."""
+        path = self.url.partition(b"?")[0]
+        status, headers, body = shedder.refusal(path, len(self.tasks))
+        if not status:
+            return False
+        is_last = self.expect_100_continue or not self.parser.should_keep_alive()
+        lines = [
+            *self.server_state.default_headers,
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            *headers,
+            *([(b"connection", b"close")] if is_last else ()),
+        ]
+        head = b"".join(b"%b: %b\r\n" % line for line in lines)
+        self.transport.write(b"HTTP/1.1 %d Overloaded\r\n%b\r\n%b" % (status, head, body))
+        if is_last:
+            self.transport.close()
+            return True
+        self._is_refused = True
+        self._header_deadline = self._call_later(HEADER_TIMEOUT_S, self.transport.close)
+        return True
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -145,15 +196,20 @@ async def serve_all(
     get_logger().info("stopped")
 
 
-def listener(app: ASGIApp, listen: str, drain_s: float) -> uvicorn.Server:
-    """A server for ``app`` on "host:port"; SIGTERM lets running streams finish up to the drain."""
+def listener(
+    app: ASGIApp, listen: str, drain_s: float, shedder: Shedder | None = None
+) -> uvicorn.Server:
+    """A server for ``app`` on "host:port"; SIGTERM lets running streams finish up to the drain.
+
+    ``shedder`` says which requests are not taken in; without one all are.
+    """
     host, _, port = listen.rpartition(":")
     config = uvicorn.Config(
         app,
         host=host,
         port=int(port),
         loop="uvloop",
-        http=BoundedProtocol,
+        http=cast("type[asyncio.Protocol]", partial(BoundedProtocol, shedder=shedder)),
         ws="none",
         lifespan="off",
         access_log=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -31,9 +32,13 @@ _LEASES: Final = Gauge("gatebeyz_edge_leases", "Keys this edge holds a lease for
 _LEASE_SILENCE: Final = Gauge(
     "gatebeyz_edge_lease_silence_seconds", "Longest time since auth was heard on a held lease"
 )
+_LOOP_DELAY: Final = Gauge(
+    "gatebeyz_edge_loop_delay_seconds", "How long work waits for its turn; much of it sheds load"
+)
 
 
-def watch_leases(leases: LeaseHolder) -> None:
-    """Read the lease gauges from ``leases`` whenever they are scraped."""
+def watch_process(leases: LeaseHolder, loop_delay_s: Callable[[], float]) -> None:
+    """Read the gauges of this process whenever they are scraped."""
     _LEASES.set_function(lambda: len(leases))
     _LEASE_SILENCE.set_function(leases.silence_s)
+    _LOOP_DELAY.set_function(loop_delay_s)

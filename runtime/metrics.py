@@ -8,6 +8,7 @@ all gRPC processes share stands here.
 
 from __future__ import annotations
 
+import asyncio
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
@@ -30,6 +31,7 @@ RPC_SECONDS: Final = Histogram(
 )  # fmt: skip
 READY: Final = Gauge("gatebeyz_ready", "Whether this process says it can serve")
 DRAINING: Final = Gauge("gatebeyz_draining", "Whether this process is on its way out")
+_TASKS: Final = Gauge("gatebeyz_tasks", "Tasks of the event loop that are not done")
 _BUILD: Final = Info("gatebeyz_build", "What runs here")
 
 
@@ -48,6 +50,11 @@ def serve_metrics(process: str, listen: str) -> None:
     _BUILD.info({"process": process, "version": release})
     host, _, port = listen.rpartition(":")
     start_http_server(int(port), host)
+
+
+def watch_tasks(loop: asyncio.AbstractEventLoop) -> None:
+    """Count the loop's tasks whenever they are scraped."""
+    _TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
 
 
 def observe_rpc(method: str, result: str, elapsed_s: float) -> None:

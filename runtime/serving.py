@@ -26,7 +26,7 @@ from runtime.channels import ACCEPTING, SERVER_OPTIONS
 from runtime.config import ConfigError, ProcessConfig
 from runtime.interceptors import FaultInterceptor
 from runtime.logs import get_logger
-from runtime.metrics import DRAINING, READY, serve_metrics
+from runtime.metrics import DRAINING, READY, serve_metrics, watch_tasks
 from runtime.tls import CertificateFolder, server_credentials
 
 READY_INTERVAL_S: Final = 1.0
@@ -79,6 +79,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
 def observe(name: str, config: ProcessConfig) -> None:
     """Open what tells of this process: its metrics, its spans. ConfigError, OSError."""
     serve_metrics(name, config.metrics_listen)
+    watch_tasks(asyncio.get_running_loop())
     tracing.configure(name, config)
 
 
