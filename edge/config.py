@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from edge.event_stream import Patience
 from runtime.config import ConfigError, ProcessConfig, SecretText, setting
 
+SHED_DELAY_S: Final = 0.25
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 
@@ -70,7 +71,7 @@ class Config(ProcessConfig):
     )
     shed_delay_s: float = setting(
         "GATEBEYZ_SHED_DELAY_S",
-        default=0.15,
+        default=SHED_DELAY_S,
         help="delay of the event loop at which every new request is refused; 0 = never",
     )
     max_in_flight: int = setting(

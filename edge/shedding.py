@@ -2,10 +2,11 @@
 
 Under more load than it can carry, a server that takes everything in answers everything late, and
 then nothing in time. What tells is how long work waits for its turn of the event loop: a beat is
-due at fixed moments, and how late it comes, or how overdue it is now, is the delay of everything
-else too. From ``limit_s / 5`` on, new requests are refused at random, the more the longer the
+due at fixed moments, and how late it comes is the delay of everything else too. A moment's pause
+is no overload: what counts is the lesser of two beats in a row, the delay that stays (as in CoDel,
+RFC 8289). From ``limit_s / 5`` on, new requests are refused at random, the more the longer the
 delay, all of them from ``limit_s`` on (random early detection, Floyd and Jacobson 1993). The law
-has no memory, so nothing swings; what runs already is never touched.
+has no state to swing with; what runs already is never touched.
 
 A refusal is decided and written before the request is anything but a path: no task, no body, no
 key. It costs a small part of what it saves, and that bounds what serving twice too much costs.
@@ -60,7 +61,7 @@ class Shedder:
         self._max_in_flight = max_in_flight
         self._clock = clock
         self._chance = chance
-        self._late_s = 0.0
+        self._late_s = self._before_s = 0.0  # of the last beat, and of the one before it
         self._due_at = clock() + BEAT_S
         self._refused = 0
         self._refused_at = 0.0
@@ -74,15 +75,16 @@ class Shedder:
     def beat(self) -> None:
         """A beat came: note how late, and when the next one is due."""
         now = self._clock()
-        self._late_s = max(0.0, now - self._due_at)
+        self._before_s, self._late_s = self._late_s, max(0.0, now - self._due_at)
         self._due_at = now + BEAT_S
         if self._refused and now - self._refused_at > QUIET_S:
             get_logger().warning("shed requests", refused=self._refused)
             self._refused = 0
 
     def delay_s(self) -> float:
-        """How long work waits for its turn now."""
-        return max(self._late_s, self._clock() - self._due_at)
+        """How long work has been waiting for its turn, and still does."""
+        overdue_s = self._clock() - self._due_at
+        return min(self._late_s, max(self._before_s, overdue_s))
 
     def refuses(self, in_flight: int) -> bool:
         """Whether a request that came just now is not to be taken in."""

@@ -35,6 +35,7 @@ SITES: Final = ("PANEL", "CREDITS_PANEL", "OPERATOR")
 DRAIN_S: Final = "5"
 """What running streams get at Ctrl-C, unless GATEBEYZ_DRAIN_S says otherwise."""
 
+SHED_DELAY: Final = "GATEBEYZ_SHED_DELAY_S"
 METRICS_LISTEN: Final = "GATEBEYZ_METRICS_LISTEN"
 _LAST_PORT: Final = 65_535
 _SHARED_SECRETS: Final = ("GATEBEYZ_PEPPER", "GATEBEYZ_GRANT_KEYS", "GATEBEYZ_SERVICE_TOKEN")
@@ -130,6 +131,8 @@ def make_profile(environ: Mapping[str, str], folder: Path, redis_url: str) -> Pr
         **_products(port),
         "GATEBEYZ_RELAY_OUTBOX": str((data_dir / "outbox").absolute()),
         "GATEBEYZ_DRAIN_S": environ.get("GATEBEYZ_DRAIN_S", DRAIN_S),
+        # One user's machine is busy with other things too: nothing is refused for it.
+        SHED_DELAY: environ.get(SHED_DELAY, "0"),
         "PYTHONUNBUFFERED": "1",
         # A fork is followed by an exec at once; gRPC would only complain of it on stderr.
         "GRPC_ENABLE_FORK_SUPPORT": "0",

@@ -65,9 +65,9 @@ class Crowd:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def come(self, rate: float, seconds: float, warm_s: float = WARM_S) -> Stage:
-        """A stage after ``warm_s`` of the same that are not counted; all requests are waited for."""
-        stage = Stage()
         """A stage, after ``warm_s`` of the same that do not count; what runs is waited for."""
+        stage = Stage()
+        begun = time.monotonic()
         counted_at, end_at = begun + warm_s, begun + warm_s + seconds
         sent = 0
         while (now := time.monotonic()) < end_at:

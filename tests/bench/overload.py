@@ -21,7 +21,7 @@ import uvloop
 
 from tests.bench.crowd import WARM_S, Ask, Crowd, Stage
 from tests.bench.load import drive, quantile
-from tests.bench.run import Settings, running_bench
+from tests.bench.run import PRODUCTION, Settings, running_bench
 from tests.bench.scenario import Side
 from tests.bench.shape import native
 from tests.bench.wish import Wish
@@ -58,7 +58,7 @@ class Verdict:
 async def overload(folder: Path, say: Callable[[str], None]) -> Verdict:
     """The whole measurement on a gateway of its own."""
     shape = native(Wish())
-    async with running_bench(folder, Settings.read(os.environ), say) as bench:
+    async with running_bench(folder, Settings.read(os.environ), say, PRODUCTION) as bench:
         key = (await bench.gateway.plan_keys())[0]
         port = bench.systems[Side.GATEWAY].port
         await drive(port, shape, [key], CROWDS[0], WARM_S)

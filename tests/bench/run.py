@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from edge.config import SHED_DELAY_S
+from laptop.profile import SHED_DELAY
 from tests.bench import process
 from tests.bench.ceiling import running_ceiling
 from tests.bench.gateway import Gateway, System, running_floor, running_gateway, running_provider
@@ -32,6 +34,8 @@ WARM_S: Final = 0.3
 SETTLE_S: Final = 0.15
 IDLE_S: Final = 3.0
 IDLE_STREAMS: Final = 200
+# The edge's own default; scenarios are measured without, overload and soak with it.
+PRODUCTION: Final = {SHED_DELAY: str(SHED_DELAY_S)}
 MB: Final = 1e6
 KB: Final = 1_000
 
@@ -161,16 +165,22 @@ def _figures(tally: Tally, roles_us: dict[str, float]) -> Figures:
 
 @contextlib.asynccontextmanager
 async def running_bench(
-    folder: Path, settings: Settings, say: Callable[[str], None]
+    folder: Path,
+    settings: Settings,
+    say: Callable[[str], None],
+    environ: dict[str, str] | None = None,
 ) -> AsyncIterator[Bench]:
-    """Provider, floor, ceiling and gateway, for as long as the context lasts."""
+    """Provider, floor, ceiling and gateway, for as long as the context lasts.
+
+    ``environ`` is for the gateway.
+    """
     core, own_core = settings.cores()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(on_core(own_core))
         provider = await stack.enter_async_context(running_provider(folder, own_core))
         floor = await stack.enter_async_context(running_floor(folder, provider, core))
         ceiling = await stack.enter_async_context(running_ceiling(folder, provider, core))
-        gateway = await stack.enter_async_context(running_gateway(folder, provider, core))
+        gateway = await stack.enter_async_context(running_gateway(folder, provider, core, environ))
         systems = {
             Side.DIRECT: provider,
             Side.FLOOR: floor,

@@ -29,7 +29,7 @@ from tests.bench import process
 from tests.bench.crowd import Ask, Crowd, Stage
 from tests.bench.gateway import Gateway
 from tests.bench.load import drive
-from tests.bench.run import Settings, running_bench
+from tests.bench.run import PRODUCTION, Settings, running_bench
 from tests.bench.shape import native, translated
 from tests.bench.wish import Wish
 
@@ -117,7 +117,7 @@ async def read_all(gateway: Gateway, requests: int) -> dict[str, Sample]:
 
 async def soak(folder: Path, seconds: float, say: Callable[[str], None]) -> str:
     """The table of a soak on a gateway of its own."""
-    async with running_bench(folder, Settings.read(os.environ), say) as bench:
+    async with running_bench(folder, Settings.read(os.environ), say, PRODUCTION) as bench:
         gateway = bench.gateway
         plan_key, prepaid_key = (await gateway.plan_keys())[0], (await gateway.prepaid_keys())[0]
         await drive(gateway.api.port, native(Wish()), [plan_key], WARM_AT, WARM_S)

@@ -258,6 +258,8 @@ async def running_cluster(
             "GATEBEYZ_DRAIN_S": "20",
             "GATEBEYZ_DRAIN_PAUSE_S": "2",
             "GATEBEYZ_COUNTER_WORKERS": "1",
+            # More processes than cores: each waits for its turn, whatever the load.
+            "GATEBEYZ_SHED_DELAY_S": "0",
             **(settings or {}),
         }
         demo = Command(

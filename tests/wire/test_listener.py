@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from edge import listener as edge_listener
+from edge.shedding import Shedder
 from tests.ports import free_port
 
 SHORT_S = 0.3
@@ -210,3 +211,109 @@ async def test_a_client_that_reads_slowly_is_kept(app: App, port: int) -> None:
             await asyncio.sleep(SHORT_S / 3)
 
     assert len(app.paths) == 1
+
+
+OVERLOADED = b"HTTP/1.1 529"
+
+
+class Busy(Shedder):
+    """Refuses what it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(1, 1_000)
+        self.is_busy = True
+
+    def refuses(self, in_flight: int) -> bool:
+        return self.is_busy
+
+
+@pytest.fixture
+async def busy(app: App) -> AsyncIterator[tuple[int, Busy]]:
+    chosen, shedder = free_port(), Busy()
+    server = edge_listener.listener(app, f"127.0.0.1:{chosen}", 0, shedder)
+    serving = asyncio.ensure_future(server.serve())
+    async with asyncio.timeout(LONG_S):
+        while not await is_open(chosen):
+            pass
+    yield chosen, shedder
+    server.should_exit = True
+    await serving
+
+
+def post(path: str, size: int, *headers: str) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "host: x", f"content-length: {size}", *headers]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+async def answer_of(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Head and body of one answer."""
+    async with asyncio.timeout(LONG_S):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(
+            int(line.partition(b":")[2])
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"content-length")
+        )
+        return head, await reader.readexactly(length)
+
+
+async def test_a_refused_request_leaves_the_connection_good(
+    busy: tuple[int, Busy], app: App
+) -> None:
+    port, shedder = busy
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(2):
+        writer.write(post("/v1/messages?beta=true", len(CHUNK)))
+        head, body = await answer_of(reader)  # before a byte of the body went out
+        assert head.startswith(OVERLOADED)
+        assert b"retry-after: " in head
+        assert b"overloaded_error" in body
+        writer.write(CHUNK)
+    shedder.is_busy = False
+    writer.write(post("/v1/messages", 3) + b"abc")
+    head, body = await answer_of(reader)
+    assert head.startswith(b"HTTP/1.1 200")
+    assert body == b"3"
+    assert app.paths == ["/v1/messages"]
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_probes_and_pages_are_served_all_the_same(busy: tuple[int, Busy], app: App) -> None:
+    port, _ = busy
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(post("/healthz", 0))
+    assert (await answer_of(reader))[0].startswith(b"HTTP/1.1 200")
+    assert app.paths == ["/healthz"]
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize("header", ["connection: close", "expect: 100-continue"])
+async def test_a_refusal_ends_the_connection_where_nothing_can_follow(
+    busy: tuple[int, Busy], header: str
+) -> None:
+    port, _ = busy
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(post("/v1/chat/completions", 3, header))
+    head, _ = await answer_of(reader)
+    assert head.startswith(b"HTTP/1.1 503")
+    assert b"connection: close" in head
+    async with asyncio.timeout(LONG_S):
+        assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_the_body_of_a_refused_request_has_its_deadline(
+    busy: tuple[int, Busy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge_listener, "HEADER_TIMEOUT_S", SHORT_S)
+    port, _ = busy
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(post("/v1/messages", 1_000) + b"a")
+    await answer_of(reader)
+    async with asyncio.timeout(LONG_S):
+        assert await reader.read() == b""
+    writer.close()
+    await writer.wait_closed()

@@ -29,12 +29,18 @@ def shedder_of(clock: Clock, chance: float = 0.5, limit_s: float = LIMIT_S) -> S
 
 
 def late_by(late_s: float, chance: float = 0.5, limit_s: float = LIMIT_S) -> Shedder:
-    """A shedder whose last beat came so late."""
+    """A shedder whose last beats came so late."""
     clock = Clock()
     shedder = shedder_of(clock, chance, limit_s)
-    clock.now += BEAT_S + late_s
-    shedder.beat()
+    stay(shedder, clock, late_s)
     return shedder
+
+
+def stay(shedder: Shedder, clock: Clock, late_s: float, beats: int = 2) -> None:
+    """Some beats that come so late."""
+    for _ in range(beats):
+        clock.now += BEAT_S + late_s
+        shedder.beat()
 
 
 @pytest.mark.parametrize("chance", [0.0, 0.5, 0.999])
@@ -54,19 +60,27 @@ def test_between_them_the_share_grows_with_the_delay(late_s: float, share: float
 def test_a_beat_that_is_overdue_tells_before_it_comes() -> None:
     clock = Clock()
     shedder = shedder_of(clock)
+    stay(shedder, clock, 1, 1)
+    assert not shedder.refuses(0)
     clock.now += BEAT_S + 1
 
     assert shedder.refuses(0)
     assert shedder.delay_s() == pytest.approx(1)
 
 
+def test_a_moments_pause_is_no_overload() -> None:
+    clock = Clock()
+    shedder = shedder_of(clock)
+    for late_s in (0, 9, 0, 9, 0):
+        stay(shedder, clock, late_s, 1)
+        assert not shedder.refuses(0)
+
+
 def test_it_is_over_with_the_next_beat_in_time() -> None:
     clock = Clock()
     shedder = shedder_of(clock)
-    clock.now += BEAT_S + 1
-    shedder.beat()
-    clock.now += BEAT_S
-    shedder.beat()
+    stay(shedder, clock, 1)
+    stay(shedder, clock, 0, 1)
 
     assert not shedder.refuses(0)
 
@@ -110,7 +124,7 @@ def test_a_refusal_is_an_error_of_the_callers_dialect(path: bytes, status: int, 
 def test_the_log_tells_of_a_beginning_and_an_end(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     shedder = shedder_of(clock)
-    clock.now += 60
+    stay(shedder, clock, 60)
     for _ in range(50):
         shedder.refusal(MESSAGES, 0)
     for _ in range(3):
@@ -176,9 +190,9 @@ def test_twice_too_much_leaves_nine_tenths_of_the_peak_and_refuses_soon(
 
     refused_share = 1 - 1 / load
     lost_to_refusing = load * refused_share * 0.05
-    assert loop.served / 20 / capacity > 0.98 - lost_to_refusing
-    assert max(loop.refusals_s) < 2 * LIMIT_S
-    assert max(loop.latencies_s) < 1.0
+    assert loop.served / 20 / capacity > 0.96 - lost_to_refusing
+    assert max(loop.refusals_s) < 3 * LIMIT_S
+    assert max(loop.latencies_s) < 10 * LIMIT_S
 
 
 @pytest.mark.parametrize("load", [0.5, 0.8])
