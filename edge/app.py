@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from dialects.errors import Fault, FaultClass
 from dialects.registry import DIALECTS
 from edge.admittance import Admittance
+from edge.count_charge import CountCharge
 from edge.counting import CountAllowance
 from edge.drain import Drain, closing
 from edge.event_stream import Patience
@@ -37,11 +38,12 @@ MAX_HEADERS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Stubs:
-    """The services an app calls, and how many counts of tokens a minute an account may ask."""
+    """The services an app calls, and what counts of tokens are held to: how many, for how much."""
 
     counter: Any
     relay: Any
     counts_per_minute: int
+    charge: CountCharge
 
 
 def create_app(
@@ -58,7 +60,11 @@ def create_app(
             DIALECTS["anthropic_messages"], admittance, drain, patience
         ),
         "/v1/messages/count_tokens": CountTokensSurface(
-            admittance, stubs.counter, stubs.relay, CountAllowance(stubs.counts_per_minute)
+            admittance,
+            stubs.counter,
+            stubs.relay,
+            CountAllowance(stubs.counts_per_minute),
+            stubs.charge,
         ),
     }
     if admittance.product == auth_pb2.PRODUCT_API:

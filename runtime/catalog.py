@@ -30,6 +30,7 @@
         credit: 5000000                    # micro-dollars
         valid_days: 365                    # 0 = does not expire
         prices: [{model: claude-sonnet-4-5, input: 4000000, output: 20000000}]   # its own
+    count_tokens: {price: 20}              # micro-dollars of credit a count; else it costs nothing
 
 A catalog is a value: reading it dials nothing. Base URLs follow the vendors' conventions: that of
 an anthropic_messages upstream stands without ``/v1``, those of the OpenAI dialects with it.
@@ -49,7 +50,14 @@ from dialects.capabilities import Capabilities, capabilities_of
 from runtime.base_url import check_base_url
 from runtime.config import SecretText
 from runtime.pool import spread
-from runtime.prices import PRICE_KEYS, Prices, read_price_entry, read_prices
+from runtime.prices import (
+    COUNTING,
+    PRICE_KEYS,
+    Prices,
+    price_of_count,
+    read_price_entry,
+    read_prices,
+)
 from runtime.yaml_text import Block, Text
 
 DIALECT_NAMES: Final = ("anthropic_messages", "openai_chat", "openai_responses")
@@ -142,9 +150,15 @@ class Catalog:
     models: Mapping[str, Model] = field(default_factory=dict)
     plans: Mapping[str, Plan] = field(default_factory=dict)
     packs: Mapping[str, Pack] = field(default_factory=dict)
+    count_price: int = 0  # micro-dollars of a wallet's credit for counting tokens once
 
     def prices(self, model_id: str, pack_name: str = "") -> Prices | None:
-        """What a model costs an account whose wallet is priced by a pack; None of no model."""
+        """What a model costs an account whose wallet is priced by a pack; None of no model.
+
+        ``prices.COUNTING`` stands for a count, and costs all the same.
+        """
+        if model_id == COUNTING and self.count_price:
+            return price_of_count(self.count_price)
         pack = self.packs.get(pack_name)
         if pack is not None and model_id in pack.prices:
             return pack.prices[model_id]
@@ -190,6 +204,7 @@ def build_catalog(
     models: Iterable[Model],
     plans: Iterable[Plan],
     packs: Iterable[Pack] = (),
+    count_price: int = 0,
 ) -> Catalog:
     """A catalog whose mappings cannot be changed."""
     return Catalog(
@@ -197,6 +212,7 @@ def build_catalog(
         models=MappingProxyType({model.id: model for model in models}),
         plans=MappingProxyType({plan.name: plan for plan in plans}),
         packs=MappingProxyType({pack.name: pack for pack in packs}),
+        count_price=count_price,
     )
 
 
@@ -207,7 +223,7 @@ def load_catalog(text: str, environ: Mapping[str, str] | None) -> Catalog:
     for the processes that must not hold an upstream's secret.
     """
     source = Text(text)
-    known = {"upstreams", "models", "plans", "packs"}
+    known = {"upstreams", "models", "plans", "packs", "count_tokens"}
     root = source.root("the catalog", known, {"upstreams", "models"})
     upstreams: dict[str, Upstream] = {}
     for block in root.blocks("upstreams", "an upstream", _UPSTREAM, _UPSTREAM_REQUIRED, least=1):
@@ -216,6 +232,8 @@ def load_catalog(text: str, environ: Mapping[str, str] | None) -> Catalog:
     models: dict[str, Model] = {}
     for block in root.blocks("models", "a model", _MODEL, {"id", "routes"}, least=1):
         model = _read_model(block, upstreams)
+        if model.id == COUNTING:
+            block.fault("id", f"{COUNTING!r} is the name of counts themselves")
         _take(models, model.id, model, block)
     plans: dict[str, Plan] = {}
     for block in root.blocks("plans", "a plan", _PLAN, {"name"}):
@@ -225,8 +243,11 @@ def load_catalog(text: str, environ: Mapping[str, str] | None) -> Catalog:
     for block in root.blocks("packs", "a pack", _PACK, {"name", "credit"}):
         pack = _read_pack(block, models)
         _take(packs, pack.name, pack, block)
+    count_price = root.block("count_tokens", {"price"}).count("price")
     source.check()
-    return build_catalog(upstreams.values(), models.values(), plans.values(), packs.values())
+    return build_catalog(
+        upstreams.values(), models.values(), plans.values(), packs.values(), count_price
+    )
 
 
 T = TypeVar("T")

@@ -66,6 +66,14 @@ class Prices:
 _RATES: Final = frozenset(Rates.__dataclass_fields__)
 PRICE_KEYS: Final = _RATES | {"tiers"}
 
+COUNTING: Final = "count_tokens"
+"""What a count of tokens goes by in the ledger, where it has a price: a model of one token."""
+
+
+def price_of_count(micros: int) -> Prices:
+    """Prices by which one token costs ``micros``."""
+    return Prices(Rates(input=micros * 1_000_000))
+
 
 def read_prices(block: Block) -> Prices | None:
     """What stands under ``prices``, if anything does."""

@@ -2,7 +2,8 @@
 
 ``x-gatebeyz-count`` says which: "exact" (the provider's), "vocabulary" or "calibrated" (ours). A
 provider's failure to count falls back to our own counter and never touches its routing health.
-Counting spends nothing of a plan and costs nothing; it has an allowance of its own.
+Counting spends nothing of a plan and, unless the catalog prices it, costs nothing; it has an
+allowance of its own.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from dialects.registry import DIALECTS
 from edge import metrics
 from edge.admittance import Admittance
 from edge.body import ClientGoneError, parse_body, read_body
+from edge.count_charge import CountCharge
 from edge.counting import CountAllowance, CountMemory
 from edge.faults import public_fault, send_fault, send_json
 from edge.surfaces.inference import FORWARDED, Request, begin, client_watch, log_request
@@ -40,12 +42,18 @@ class CountTokensSurface:
     """Counts the tokens of a Messages body for any model, as an ASGI app."""
 
     def __init__(
-        self, admittance: Admittance, counter: Any, relay: Any, allowance: CountAllowance
+        self,
+        admittance: Admittance,
+        counter: Any,
+        relay: Any,
+        allowance: CountAllowance,
+        charge: CountCharge,
     ) -> None:
         self._admittance = admittance
         self._counter = counter
         self._relay = relay
         self._allowance = allowance
+        self._charge = charge
         self._memory = CountMemory()
         self._dialect = DIALECTS["anthropic_messages"]
 
@@ -91,10 +99,11 @@ class CountTokensSurface:
             raise _missing("messages", "a list of messages is required")
         request.model = _model_of(parsed)
         routes = self._admittance.counting_routes(lease.policy, request.model)
-        exact = await self._recall_or_ask(request, receive, lease, routes) if routes else None
-        if exact is not None:
-            return exact, b"exact"
-        return await self._ask_counter(request, receive)
+        async with self._charge.paid(lease.policy, request.request_id):
+            exact = await self._recall_or_ask(request, receive, lease, routes) if routes else None
+            if exact is not None:
+                return exact, b"exact"
+            return await self._ask_counter(request, receive)
 
     async def _recall_or_ask(
         self, request: Request, receive: Receive, lease: Lease, routes: list[str]

@@ -9,7 +9,7 @@ import pytest
 from runtime.catalog import Catalog, PlanLimits, Route, load_catalog
 from runtime.catalog_file import CatalogFile
 from runtime.config import ConfigError, SecretText
-from runtime.prices import Prices, Rates
+from runtime.prices import COUNTING, Prices, Rates
 
 GOOD = """\
 upstreams:
@@ -207,6 +207,17 @@ def test_a_credential_must_fit_a_header() -> None:
 def test_counting_is_anthropics() -> None:
     text = GOOD.replace("{thinking: false}", "{count_tokens: true}")
     assert "anthropic_messages only" in faults_of(text)[0]
+
+
+def test_a_count_costs_nothing_unless_it_has_a_price() -> None:
+    assert load().count_price == 0
+    assert load().prices(COUNTING) is None
+    priced = load(GOOD + "count_tokens: {price: 20}\n")
+    prices = priced.prices(COUNTING, "any pack")
+    assert prices == Prices(Rates(input=20_000_000))
+    assert priced.prices("claude-x") == load().prices("claude-x")
+    assert faults_of(GOOD + "count_tokens: {price: -1}\n")
+    assert faults_of(GOOD.replace("id: plain", "id: count_tokens"))
 
 
 def test_a_changed_file_is_taken_and_a_broken_one_is_not(tmp_path: Path) -> None:
