@@ -12,13 +12,18 @@ from typing import Any
 import httpx
 import pytest
 
+from gatebeyz.auth.v1 import auth_pb2
+from gatebeyz.ledger.v1 import ledger_pb2
 from tests.doubles.upstream import Move, ScriptedUpstream, broken, hangup, silence, whole
+from tests.e2e.operating import new_key, operate
 from tests.e2e.stack import Stack, start_stack
+from tests.e2e.test_products import credits_url
 from tests.ports import free_port
 
 PATH = "/v1/messages/count_tokens"
 COUNTED, UNCOUNTED, FOREIGN = "claude-counted", "claude-sonnet-4-5", "gpt-4o"
 PER_MINUTE = 300
+PRICE = 7
 SAY = [{"role": "user", "content": "What is the capital of France?"}]
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + struct.pack(">II", 560, 560))
 
@@ -48,7 +53,7 @@ def counting_stack(port: int, tmp_path_factory: pytest.TempPathFactory) -> Itera
             {"id": FOREIGN, "routes": [{"upstream": "foreign"}]},
         ],
     }
-    catalog["plans"] = [{"name": "laptop", "thinking": True}]
+    catalog |= {"plans": [{"name": "laptop", "thinking": True}], "count_tokens": {"price": PRICE}}
     folder = tmp_path_factory.mktemp("counting")
     (folder / "gatebeyz.yaml").write_text(json.dumps(catalog), encoding="utf-8")
     running = start_stack(
@@ -126,6 +131,28 @@ async def test_a_provider_that_does_not_count_is_stood_in_for(
         77,
         "exact",
     )
+
+
+def test_a_priced_count_is_paid_from_the_wallet_or_not_made(counting_stack: Stack) -> None:
+    made = new_key(counting_stack, product=auth_pb2.PRODUCT_CREDITS)
+    account_id, headers = made.key.account_id, {"x-api-key": made.secret}
+    body = {"model": UNCOUNTED, "messages": SAY}
+
+    def ask() -> httpx.Response:
+        return httpx.post(credits_url(counting_stack) + PATH, json=body, headers=headers)
+
+    assert ask().json()["error"]["type"] == "billing_error"
+    grant = ledger_pb2.GrantCreditsRequest(
+        account_id=account_id, payment_reference="first", amount_micros=2 * PRICE + 1
+    )
+    operate(counting_stack, lambda client: client.call(client.credit.GrantCredits, grant))
+    assert [ask().status_code for _ in range(2)] == [200, 200]
+    assert ask().json()["error"]["type"] == "billing_error"
+    wanted = ledger_pb2.GetBalanceRequest(account_id=account_id)
+    balance = operate(
+        counting_stack, lambda client: client.call(client.credit.GetBalance, wanted)
+    ).balance
+    assert (balance.spent_micros, balance.held_micros) == (2 * PRICE, 0)
 
 
 async def test_a_silent_provider_is_given_up_on(
