@@ -10,6 +10,7 @@ from services.counter import reconstruction
 from services.counter.body import read_body
 from services.counter.family import Calibration, ErrorBand, Family
 from services.counter.framing import Frame
+from services.counter.memory import BlockMemory, RememberingVocabulary
 from services.counter.namespace import render_namespace
 from services.counter.prompt import (
     Document,
@@ -76,11 +77,12 @@ class Meter:
         self._calibration = calibration
         self._families: dict[str, Family] = {}
         self._may_reconstruct = may_reconstruct and reconstruction.is_installed()
+        self._memory = BlockMemory()
 
     def count_text(self, model: str, text: str, on_progress: OnProgress | None = None) -> Tally:
         """Tokens of plain text, without framing. Raises VocabularyFault."""
         chosen = self.approach(model)
-        tokens = _count_parts(chosen.engine, [text], on_progress)
+        tokens = _count_parts(self._remembering(chosen), [text], on_progress)
         is_calibrated = chosen.engine.is_estimate or chosen.family.is_approximate
         return Tally(tokens, is_calibrated, chosen.family.error_of("text", chosen.way))
 
@@ -96,7 +98,8 @@ class Meter:
         """Input tokens of a prompt. Raises VocabularyFault."""
         chosen = self.approach(model, prompt)
         family, frame, engine = chosen.family, chosen.frame, chosen.engine
-        tokens = _count_parts(engine, list(prompt_texts(prompt, frame)), on_progress)
+        texts = list(prompt_texts(prompt, frame))
+        tokens = _count_parts(self._remembering(chosen), texts, on_progress)
         terms = fixed_terms(prompt, frame)
         for scale, text in scaled_texts(prompt, frame):
             terms += getattr(frame, scale) * engine.count(text)
@@ -110,6 +113,12 @@ class Meter:
         is_responses = prompt is not None and prompt.is_responses
         frame = (is_responses and family.responses) or family.frame
         return Approach(family, frame, self._open_engine(family))
+
+    def _remembering(self, chosen: Approach) -> Vocabulary:
+        """The engine, with a memory where that is worth a digest."""
+        if not isinstance(chosen.engine, Reconstruction):
+            return chosen.engine
+        return RememberingVocabulary(chosen.engine, chosen.family.reconstruction, self._memory)
 
     def _family_of(self, model: str) -> Family:
         family = self._families.get(model)

@@ -38,7 +38,8 @@ _SCRIPT: Final = re.compile(
     "|(?P<han>[\u3000-\u303f\u3400-\u9fff\uff00-\uffef])"
     "|(?P<other>[^\x00-\u036f\u0370-\u052f])"
 )
-_SYMBOLS: Final = re.compile(r"[!-&(-+/:-@\[-^`{-~]+|\n +")
+_SYMBOLS: Final = b'!"#$%&()*+/:;<=>?@[\\]^`{|}~'
+_INDENT: Final = re.compile(rb"\n +")
 
 # Shares of a text at which it counts wholly as code, or as a Latin language other than English.
 _CODE_SHARE: Final = 0.12
@@ -77,13 +78,19 @@ def _shares(text: str) -> dict[str, float]:
     weights = {script: count * _DENSITY[script] for script, count in chars.items()}
     western = ascii_chars * _ASCII_DENSITY
     whole = western + sum(weights.values())
-    symbols = sum(map(len, _SYMBOLS.findall(text)))
-    code = min(1.0, symbols / len(text) / _CODE_SHARE)
+    code = min(1.0, _count_symbols(text) / len(text) / _CODE_SHARE)
     foreign = min(1.0, latin_chars / max(1, ascii_chars) / _LATIN_SHARE)
     weights["prose"] = western * (1 - foreign) * (1 - code)
     weights["code"] = western * (1 - foreign) * code
     weights["latin"] = western * foreign
     return {name: weight / whole for name, weight in weights.items() if weight}
+
+
+def _count_symbols(text: str) -> int:
+    """Characters that stand in code more than in prose: symbols and indentation."""
+    data = text.encode("utf-8", "surrogatepass")
+    symbols = len(data) - len(data.translate(None, _SYMBOLS))
+    return symbols + sum(map(len, _INDENT.findall(data)))
 
 
 def _count_scripts(text: str) -> dict[str, int]:
