@@ -55,6 +55,10 @@ class Tap(Protocol):
     def usage(self) -> Usage: ...
 
     @property
+    def has_total(self) -> bool:
+        """Whether ``usage`` tells the whole output, and not what an opening event said of it."""
+
+    @property
     def is_complete(self) -> bool:
         """Whether the dialect's terminal event went by."""
 

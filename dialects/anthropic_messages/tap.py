@@ -24,18 +24,23 @@ _CONTENT: Final = b'"content_block_start"'
 class MessagesTap:
     """See :class:`dialects.dialect.Tap`."""
 
-    __slots__ = ("_failure", "_has_content", "_is_complete", "_rest", "_usage")
+    __slots__ = ("_failure", "_has_content", "_has_total", "_is_complete", "_rest", "_usage")
 
     def __init__(self) -> None:
         self._rest = bytearray()  # the line that is not whole yet
         self._usage = Usage()
         self._is_complete = False
         self._has_content = False
+        self._has_total = False
         self._failure: Fault | None = None
 
     @property
     def usage(self) -> Usage:
         return self._usage
+
+    @property
+    def has_total(self) -> bool:
+        return self._has_total
 
     @property
     def is_complete(self) -> bool:
@@ -103,7 +108,7 @@ class MessagesTap:
                 message = event.get("message")
                 self._take_usage(message.get("usage") if isinstance(message, dict) else None)
             case "message_delta":
-                self._take_usage(event.get("usage"))
+                self._has_total |= self._take_usage(event.get("usage"))
             case "message_stop":
                 self._is_complete = True
             case "error":
@@ -111,5 +116,8 @@ class MessagesTap:
             case _:
                 return
 
-    def _take_usage(self, body: object) -> None:
-        self._usage = self._usage.merge(parse_usage(body, self._usage))
+    def _take_usage(self, body: object) -> bool:
+        """Whether it told of the output."""
+        told = parse_usage(body, self._usage)
+        self._usage = self._usage.merge(told)
+        return told.output is not None

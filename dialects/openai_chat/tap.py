@@ -92,6 +92,11 @@ class ChatTap:
         return found
 
     @property
+    def has_total(self) -> bool:
+        """Some servers tell a running count with every chunk; the last one follows the finish."""
+        return self._finished and bool(self._usage_lines)
+
+    @property
     def is_complete(self) -> bool:
         """Whether a finish reason or [DONE] went by; many servers send only one of them."""
         return self._finished and self.failure is None

@@ -56,6 +56,11 @@ class StreamTap:
         return self._usage
 
     @property
+    def has_total(self) -> bool:
+        """Only a terminal event tells usage."""
+        return self._usage.output is not None
+
+    @property
     def is_complete(self) -> bool:
         """Whether the dialect's terminal event went by."""
         return self._is_complete

@@ -28,7 +28,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import redis.asyncio
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import MasterNotFoundError, Sentinel
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import (
@@ -154,8 +154,14 @@ class Connection:
         return Script(self, text)
 
     async def identity(self) -> str:
-        """Changes whenever a primary was restarted or replaced, and with it what it remembers."""
+        """Changes whenever a primary was restarted or replaced, and with it what it remembers.
+
+        Sentinels are asked who leads: a primary that was cut off and replaced goes on answering
+        on the connections it has. Calls that begin after this one go to the one that leads.
+        """
         async with self.bounded():
+            if self._sentinels:
+                await self.client.connection_pool.get_master_address()
             if self.is_cluster:
                 primaries = self.client.PRIMARIES
                 servers = await self.client.info("server", target_nodes=primaries)
@@ -294,9 +300,26 @@ def _open(place: Place, timeout_s: float) -> tuple[Any, Sequence[Any]]:
     }
     sentinel: Any = Sentinel(place.nodes, sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
     primary = sentinel.master_for(
-        place.service, db=place.database, max_connections=MAX_CONNECTIONS, **options
+        place.service,
+        db=place.database,
+        max_connections=MAX_CONNECTIONS,
+        connection_pool_class=_PrimaryPool,
+        **options,
     )
     return primary, sentinel.sentinels
+
+
+class _PrimaryPool(SentinelConnectionPool):
+    """Gives out no connection to a primary known to be replaced.
+
+    The pool closes its idle connections when Sentinels name another primary; those in use at that
+    moment come back to it later, and are closed here.
+    """
+
+    async def ensure_connection(self, connection: Any) -> None:
+        if connection.is_connected and (connection.host, connection.port) != self.master_address:
+            await connection.disconnect()
+        await super().ensure_connection(connection)
 
 
 _NODE_OPTIONS: Final = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import Counter, Gauge
@@ -17,7 +17,9 @@ SETTLEMENT_AGE: Final = Gauge(
     "From the end of a request to its record, for the oldest of the last batch",
 )
 COST: Final = Counter(
-    "gatebeyz_auth_cost_dollars_total", "Price of what was settled, by model", ("model",)
+    "gatebeyz_auth_cost_dollars_total",
+    "Price of what was recorded, by model; an estimate corrected downwards keeps its own",
+    ("model",),
 )
 _LEASES: Final = Gauge("gatebeyz_auth_leases", "Leases that holders follow here")
 _STORE_AWAY: Final = Gauge(
@@ -31,15 +33,15 @@ def watch_process(leases: LeaseRegistry, is_away: Callable[[], bool]) -> None:
     _STORE_AWAY.set_function(is_away)
 
 
-def observe_settled(priced: Sequence[tuple[Settlement, int]], recorded: int) -> None:
-    """Note a batch that is in the ledger, with its prices in micro-dollars.
-
-    A replay records nothing new; the cost of a batch that is new in part is left out.
-    """
-    SETTLED.inc(recorded)
-    if recorded == len(priced):
-        for one, cost in priced:
-            COST.labels(one.model).inc(cost / 1e6)
+def observe_settled(settlements: Sequence[Settlement], new: int) -> None:
+    """Note a batch that is in the ledger, and how many of it were not there before."""
+    SETTLED.inc(new)
     now_ms = time.time() * 1000
-    ages_ms = (now_ms - one.started_ms - one.total_ms for one, _ in priced)
+    ages_ms = (now_ms - one.started_ms - one.total_ms for one in settlements)
     SETTLEMENT_AGE.set(max(0.0, *ages_ms, 0.0) / 1000)
+
+
+def observe_costs(costs: Mapping[str, int]) -> None:
+    """Note what a batch added, in micro-dollars by model; a corrected estimate takes nothing."""
+    for model, micros in costs.items():
+        COST.labels(model).inc(max(0, micros) / 1e6)

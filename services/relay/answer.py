@@ -127,8 +127,8 @@ class Answer:
 
     @property
     def output_floor(self) -> int:
-        """At least so many tokens went out: one per event, where the upstream told nothing."""
-        return self._frames
+        """At least so many tokens went out: one per event, until the upstream tells its total."""
+        return 0 if self._tap.has_total else self._frames
 
     async def _next(self) -> bytes:
         within_s = TAIL_S if self.is_stream and self._tap.is_complete else None

@@ -9,7 +9,6 @@ in a fail-over); and, after a restart, what the outbox file kept.
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -30,7 +29,6 @@ MAX_WAITING: Final = 200_000
 REMEMBER_S: Final = 600.0
 REMEMBERED: Final = 100_000
 REPLAY_INTERVAL_S: Final = 3.0
-ONCE_MORE_S: Final = 10.0
 
 # Sends a batch and gives the identity of the store that has it.
 Send = Callable[[Sequence[ledger_pb2.Settlement]], Awaitable[str]]
@@ -63,7 +61,6 @@ class Outbox:
         self._store_id = ""
         self._is_doubted = False
         self._replayed_at = -REPLAY_INTERVAL_S
-        self._once_more_at = math.inf
         self._in_flight: list[ledger_pb2.Settlement] = []
         self._taken_at: float | None = None  # monotonic; when the batch in flight was taken
         self._filled = asyncio.Event()
@@ -113,9 +110,9 @@ class Outbox:
     def notice_store(self, store_id: str) -> None:
         """Hear which store answered; another one than before may have forgotten something.
 
-        While auth processes disagree the answer changes to and fro: once in a while is enough. A
-        primary that was cut off takes writes for a moment after it was replaced, so the last ones
-        are told once more a little later.
+        Each answer names the store it was begun with, so whatever an old store took is followed
+        by a change to the new one. While auth processes disagree it changes to and fro: telling
+        again once in a while is enough.
         """
         if store_id and self._store_id not in ("", store_id):
             self._is_doubted = True
@@ -123,11 +120,7 @@ class Outbox:
         now = time.monotonic()
         if self._is_doubted and now - self._replayed_at >= REPLAY_INTERVAL_S:
             self._is_doubted, self._replayed_at = False, now
-            self._once_more_at = now + ONCE_MORE_S
             get_logger().warning("store replaced: settling again", count=len(self._sent))
-            self.replay()
-        elif now >= self._once_more_at:
-            self._once_more_at = math.inf
             self.replay()
 
     def replay(self) -> None:

@@ -37,6 +37,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 COUNTS = dict.fromkeys(KINDS, 1) | {"auth": 2, "edge": 2, "relay": 2}
 ROUNDS = int(os.environ.get("GATEBEYZ_CHANGE_ROUNDS", "6"))
 FLIPS = int(os.environ.get("GATEBEYZ_ACCESS_FLIPS", "25"))
+CUTS = max(2, ROUNDS // 6)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -61,7 +62,7 @@ def told(name: str, reaches: list[Reach]) -> str:
     return line
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(240 + 5 * ROUNDS)
 @pytest.mark.parametrize("change", [revoke, reset, suspend], ids=lambda change: change.__name__)
 async def test_a_change_ends_every_stream_and_holds_at_every_edge_within_a_second(
     cluster: Cluster, change: Change
@@ -85,13 +86,13 @@ async def frozen(replica: Replica) -> AsyncIterator[None]:
         os.kill(replica.child.pid, signal.SIGCONT)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(240 + 20 * CUTS)
 async def test_a_revocation_holds_within_five_seconds_where_its_push_is_cut_off(
     cluster: Cluster,
 ) -> None:
     """Invariant I3: five seconds at the very worst."""
     reaches = []
-    for place in (0, 1):
+    for place in (number % 2 for number in range(CUTS)):
         async with operating(cluster, 1 - place) as operator:
 
             async def revoke_unheard(
@@ -124,7 +125,7 @@ class Flips:
         self.stale_s.append(max(0.0, began - ended))
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(240 + FLIPS)
 async def test_a_decision_is_the_truth_of_some_moment_between_request_and_answer(
     cluster: Cluster,
 ) -> None:

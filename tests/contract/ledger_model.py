@@ -59,6 +59,10 @@ class ModelWallet:
         return sum(one.held for one in self.requests.values() if one.state == OPEN)
 
     @property
+    def cost(self) -> int:
+        return sum(one.cost for one in self.requests.values() if one.state != OPEN)
+
+    @property
     def remaining(self) -> int:
         return self.granted - self.spent - self.expired - self.held
 

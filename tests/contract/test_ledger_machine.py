@@ -106,9 +106,11 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     def settle(self, account: str, requests: list[str], cost: int, certainty: Certainty) -> None:
         batch = [(self._settlement(account, one, cost, certainty), cost) for one in requests]
-        recorded = self._run(self._ledger.settle(batch))
+        settled = self._run(self._ledger.settle(batch))
         model = self._models[account]
-        assert recorded == sum(model.conclude(one, certainty, cost) for one in requests)
+        before = model.cost
+        assert settled.new == sum(model.conclude(one, certainty, cost) for one in requests)
+        assert sum(settled.costs.values()) == model.cost - before
 
     @rule(account=ACCOUNTS, request=REQUESTS)
     def void(self, account: str, request: str) -> None:
@@ -120,7 +122,10 @@ class LedgerMachine(RuleBasedStateMachine):
         """Both accounts' holds, where they share a partition."""
         tag = partition(account)
         sharing = [model for name, model in self._models.items() if partition(name) == tag]
-        assert self._run(self._ledger.reap(tag)) == sum(model.reap() for model in sharing)
+        before = sum(model.cost for model in sharing)
+        reaped = self._run(self._ledger.reap(tag))
+        assert reaped.new == sum(model.reap() for model in sharing)
+        assert sum(reaped.costs.values()) == sum(model.cost for model in sharing) - before
 
     @rule(account=ACCOUNTS)
     def fold(self, account: str) -> None:

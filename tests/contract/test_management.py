@@ -325,7 +325,7 @@ async def test_a_months_tokens_are_counted_from_what_was_settled(replica: Replic
     used = settlement("req_1", 345, account_id=account.account_id, prepaid=False)
     used.started_at.GetCurrentTime()
     ledger = LedgerStore(replica.store.connection)
-    assert await ledger.settle([(ledger_wire.parse_settlement(used), 0)]) == 1
+    assert (await ledger.settle([(ledger_wire.parse_settlement(used), 0)])).new == 1
     changed = (await read_until(lease, "policy_changed", 5)).policy_changed
     assert changed.policy.quota.used == 350
     lease.cancel()

@@ -13,7 +13,10 @@ INTERVAL_S: Final = 1.0
 
 
 class StoreIdentity:
-    """``value`` changes when a primary was restarted or replaced; "" until it was first read."""
+    """``value`` changes when a primary was restarted or replaced; "" until it was first read.
+
+    A call that begins after a change reaches the new primary: see ``Connection.identity``.
+    """
 
     def __init__(self, ask: Callable[[], Awaitable[str]]) -> None:
         self._ask = ask

@@ -13,6 +13,7 @@ from prometheus_client import Counter
 
 from runtime.faults import ServiceFault
 from runtime.logs import get_logger
+from services.auth import metrics
 from services.auth.ledger.store import LedgerStore
 from services.auth.partition import TAGS
 
@@ -55,8 +56,9 @@ class Reaper:
         """Settle every hold that is overdue now; how many."""
         reaped = 0
         for tag in TAGS:
-            while count := await self._ledger.reap(tag):
-                reaped += count
+            while (found := await self._ledger.reap(tag)).new:
+                reaped += found.new
+                metrics.observe_costs(found.costs)
         if reaped:
             REAPED.inc(reaped)
             get_logger().warning("holds reaped", count=reaped)

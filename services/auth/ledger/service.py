@@ -37,7 +37,11 @@ _HELD: Final = 1
 
 
 class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
-    """Callers are relays; the serving interceptor has checked their token."""
+    """Callers are relays; the serving interceptor has checked their token.
+
+    An answer tells the store's identity from before its work was begun: what a store took that
+    was replaced meanwhile is told under the old name, and its caller tells it again.
+    """
 
     def __init__(
         self,
@@ -56,6 +60,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
     async def Hold(  # noqa: N802
         self, request: ledger_pb2.HoldRequest, context: grpc.aio.ServicerContext
     ) -> ledger_pb2.HoldResponse:
+        store_id = self._identity.value
         name, bound = wire.parse_name(request), wire.parse_bound(request.bound)
         check_name(name)
         check_bound(name, bound)
@@ -75,7 +80,7 @@ class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
             held_micros=hold.held,
             output_tokens=affordable_output(prices, bound, hold.held),
             remaining_micros=hold.remaining,
-            store_id=self._identity.value,
+            store_id=store_id,
         )
 
     async def Progress(  # noqa: N802
@@ -103,15 +108,17 @@ class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
     async def Settle(  # noqa: N802
         self, request: ledger_pb2.SettleRequest, context: grpc.aio.ServicerContext
     ) -> ledger_pb2.SettleResponse:
+        store_id = self._identity.value
         _check_count(len(request.settlements))
         settlements = [wire.parse_settlement(message) for message in request.settlements]
         for settlement in settlements:
             check_recordable(settlement)
         await self._prices.learn(one.account_id for one in settlements if one.prepaid)
         priced = [(settlement, self._cost(settlement)) for settlement in settlements]
-        recorded = await self._ledger.settle(priced)
-        metrics.observe_settled(priced, recorded)
-        return ledger_pb2.SettleResponse(recorded=recorded, store_id=self._identity.value)
+        settled = await self._ledger.settle(priced)
+        metrics.observe_settled(settlements, settled.new)
+        metrics.observe_costs(settled.costs)
+        return ledger_pb2.SettleResponse(recorded=settled.new, store_id=store_id)
 
     async def Void(  # noqa: N802
         self, request: ledger_pb2.VoidRequest, context: grpc.aio.ServicerContext

@@ -18,11 +18,11 @@ See scripts/wallet.lua for what is in them.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import resources
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -81,6 +81,13 @@ class HoldUsed(msgspec.Struct, frozen=True, kw_only=True):
     wanted: int
 
 
+class Settled(NamedTuple):
+    """What a call recorded: how many requests for the first time, micros added by model."""
+
+    new: int
+    costs: Mapping[str, int]
+
+
 class LedgerStore:
     """The ledger's calls. ``replicas`` must have a grant of credit before it is acknowledged."""
 
@@ -131,9 +138,9 @@ class LedgerStore:
                 answers[place] = Hold(int(found[2 * at]), int(found[2 * at + 1]))
         return [answers[place] for place in range(len(holds))]
 
-    async def settle(self, settlements: Iterable[tuple[Settlement, int]]) -> int:
-        """Record settlements with their costs; how many were new."""
-        recorded = 0
+    async def settle(self, settlements: Iterable[tuple[Settlement, int]]) -> Settled:
+        """Record settlements with their costs."""
+        new, costs = 0, Counter[str]()
         for tag, batch in _by_partition(settlements, lambda one: one[0].account_id):
             keys, args = self._opening(tag)
             for one, cost in batch:
@@ -142,8 +149,11 @@ class LedgerStore:
                 args += [one.upstream, one.upstream_model, one.end, one.started_ms, one.total_ms]
                 args += [one.attempts, int(one.certainty), "1" if one.prepaid else "0", cost]
                 args += [_text(one.tokens), _member(one)]
-            recorded += int(await self._scripts["settle"].run_patiently(keys, args, SETTLE_S))
-        return recorded
+            answers = await self._scripts["settle"].run_patiently(keys, args, SETTLE_S)
+            new += sum(answers[::2])
+            for (one, _), added in zip(batch, answers[1::2], strict=True):
+                costs[one.model] += added
+        return Settled(new, costs)
 
     async def void(self, names: Iterable[RequestName], now_ms: int) -> None:
         """Give holds back whose request never reached an upstream."""
@@ -155,18 +165,20 @@ class LedgerStore:
                 args += ["END_UNSPECIFIED", "", "", "", 3, "1", 0, _text(Tokens()), _member(one)]
             await self._scripts["settle"].run_patiently(keys, args, SETTLE_S)
 
-    async def reap(self, tag: str) -> int:
-        """Settle the overdue holds of a partition, at most ``REAP_COUNT``; how many."""
+    async def reap(self, tag: str) -> Settled:
+        """Settle the overdue holds of a partition, at most ``REAP_COUNT``."""
         due = await self._scripts["due"]([f"{tag}:open"], [tag, REAP_COUNT])
-        reaped = 0
+        reaped, costs = 0, Counter[str]()
         for member, started_ms in zip(due[::2], due[1::2], strict=True):
             account_id, _, request_id = member.partition(" ")
             name = RequestName(request_id=request_id, account_id=account_id, key_id="", model="")
             keys, args = self._opening(tag)
             keys += _seat(name, int(started_ms))
-            answer = await self._scripts["reap"](keys, [*args, member, account_id, request_id])
-            reaped += int(answer)
-        return reaped
+            found = await self._scripts["reap"](keys, [*args, member, account_id, request_id])
+            if found:
+                model, cost = found
+                reaped, costs[model] = reaped + 1, costs[model] + cost
+        return Settled(reaped, costs)
 
     def _opening(self, tag: str) -> tuple[list[str], list[str | int]]:
         """The keys and arguments a batch of ends begins with."""

@@ -11,11 +11,12 @@
 -- KEYS[4..]    five per item: request record, roll-up of its day, wallet, packs, spendable packs
 -- ARGV[1..2]   seconds a terminal record lives, seconds a roll-up lives
 -- ARGV[3..]    16 values per item: see `item` below
--- Answers how many were not recorded before.
+-- Answers per item, flat: 1 where it was not recorded before, else 0, and what it adds to the cost
+-- known before.
 
 local life = { record_s = ARGV[1], usage_s = ARGV[2] }
 local WIDTH, SEAT = 16, 5
-local recorded = 0
+local answers = {}
 for index = 0, (#KEYS - 3) / SEAT - 1 do
   local function key(place) return KEYS[3 + index * SEAT + place] end
   local function value(place) return ARGV[2 + index * WIDTH + place] end
@@ -30,6 +31,8 @@ for index = 0, (#KEYS - 3) / SEAT - 1 do
     state = tonumber(value(12)), prepaid = value(13), cost = tonumber(value(14)),
     tokens = value(15), member = value(16),
   }
-  recorded = recorded + conclude(seat, item, life)
+  local is_new, cost = conclude(seat, item, life)
+  answers[#answers + 1] = is_new
+  answers[#answers + 1] = cost
 end
-return recorded
+return answers

@@ -131,7 +131,8 @@ local function roll_up(usage, item, sums)
 end
 
 -- Bring one request to a terminal state: release its hold, undo its estimate, charge its cost,
--- write journal and roll-ups. Answers 1 when it was not recorded before, else 0.
+-- write journal and roll-ups. Answers 1 when it was not recorded before, else 0, and what it adds to
+-- the cost known before.
 --
 -- seat: keys journal, open, wallets, request, usage, wallet, packs, spendable.
 -- item: kind, member (of the index of open holds), the names of the entry, state, prepaid ("1"),
@@ -141,7 +142,7 @@ local function conclude(seat, item, life)
   local record = redis.call('HMGET', seat.request,
     'state', 'amount', 'cost', 'spent', 'short', 'parts', 'tokens')
   local known = number(record[1])
-  if known >= item.state then return 0 end
+  if known >= item.state then return 0, 0 end
 
   if known == OPEN and item.state == ESTIMATED and number(record[3]) > item.cost then
     -- Of two guesses the higher one: a holder that died told more in its progress than it left.
@@ -184,7 +185,7 @@ local function conclude(seat, item, life)
   for name, amount in pairs(sums) do item[name] = amount end
   if item.kind == 'void' then
     -- Nothing reached an upstream: nobody's request, unless an estimate said otherwise.
-    if known == 0 then return 1 end
+    if known == 0 then return 1, 0 end
     if is_estimate then sums.requests = -1 end
   elseif not is_estimate then
     sums.requests = 1
@@ -192,5 +193,5 @@ local function conclude(seat, item, life)
   roll_up(seat.usage, item, sums)
   redis.call('EXPIRE', seat.usage, life.usage_s)
   write(seat.journal, item)
-  return is_estimate and 0 or 1
+  return is_estimate and 0 or 1, sums.cost
 end
