@@ -20,12 +20,18 @@ HOST = "127.0.0.1"
 
 
 class StoreNode:
-    """One server process on a port; its data survives it."""
+    """One server process on a port; its data survives it.
 
-    def __init__(self, folder: Path, port: int, **options: str) -> None:
+    ``announced`` is the port its peers and Sentinels know it by, where something stands before it.
+    """
+
+    def __init__(
+        self, folder: Path, port: int, announced: int | None = None, **options: str
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.port = port
+        self.announced = announced or port
         self._options = {
             "bind": HOST,
             "dir": str(folder),
@@ -35,6 +41,8 @@ class StoreNode:
             "maxmemory-policy": "noeviction",
             "repl-diskless-sync-delay": "0",
             "repl-ping-replica-period": "1",
+            "replica-announce-ip": HOST,
+            "replica-announce-port": str(self.announced),
             **{name.replace("_", "-"): value for name, value in options.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None
@@ -46,16 +54,19 @@ class StoreNode:
         for name, value in options.items():
             command += [f"--{name}", value]
         if replica_of is not None:
-            command += ["--replicaof", HOST, str(replica_of.port)]
+            command += ["--replicaof", HOST, str(replica_of.announced)]
         self._run(command)
 
-    def start_sentinel(self, service: str, primary: StoreNode, quorum: int) -> None:
+    def start_sentinel(
+        self, service: str, primary: StoreNode, quorum: int, down_after_s: float = 1.0
+    ) -> None:
         """Start as a Sentinel that watches ``primary``."""
         config = self.folder / "sentinel.conf"
         config.write_text(
             f"port {self.port}\nbind {HOST}\ndir {self.folder}\n"
-            f"sentinel monitor {service} {HOST} {primary.port} {quorum}\n"
-            f"sentinel down-after-milliseconds {service} 1000\n"
+            f"bind-source-addr {self._options.get('bind-source-addr', HOST)}\n"
+            f"sentinel monitor {service} {HOST} {primary.announced} {quorum}\n"
+            f"sentinel down-after-milliseconds {service} {down_after_s * 1000:.0f}\n"
             f"sentinel failover-timeout {service} 3000\n"
         )
         self._run([str(get_binary_path()), str(config), "--sentinel"])

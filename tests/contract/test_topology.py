@@ -99,7 +99,7 @@ def topology(
     """One for every test; the last one loses its primary."""
     folder = tmp_path_factory.mktemp(request.param)
     found: Cluster | Group
-    found = Cluster(folder) if request.param == "cluster" else Group(folder, random.Random(1))
+    found = Cluster(folder) if request.param == "cluster" else Group(folder, random.Random(1), down_after_s=1.0)
     try:
         found.start()
         yield found

@@ -1,7 +1,8 @@
-"""The processes that are killed: two auth, two relays, started as an installation starts them."""
+"""The processes that are killed: two of each kind, started as an installation starts them."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import secrets
@@ -10,7 +11,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
+import aiohttp
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -18,27 +21,27 @@ from laptop.address import pick_free_ports
 from runtime.channels import open_channel
 from tests.store_servers import HOST, on_leash
 
-ROOT = Path(__file__).resolve().parents[2]
-START_S = 60.0
-ROOMS = ("auth", "relay")
+ROOT: Final = Path(__file__).resolve().parents[2]
+START_S: Final = 60.0
+ROOMS: Final = ("auth", "relay", "edge")
+MODULES: Final = {"auth": "services.auth", "relay": "services.relay", "edge": "edge"}
 
 
 class Fleet:
-    """Processes by name: auth0, auth1, relay0, relay1. Killed ones are started again by hand."""
+    """Processes by name: auth0, auth1, relay0, … Killed ones are started again by hand."""
 
     def __init__(self, folder: Path, store_url: str, catalog: str, hold_s: float) -> None:
         self._folder = folder
         (folder / "gatebeyz.yaml").write_text(catalog)
-        ports = pick_free_ports(4)
+        free = iter(pick_free_ports(2 * len(ROOMS) + 3))
         self.addresses = {
-            f"{room}{number}": f"{HOST}:{ports[2 * place + number]}"
-            for place, room in enumerate(ROOMS)
-            for number in range(2)
+            f"{room}{number}": f"{HOST}:{next(free)}" for room in ROOMS for number in range(2)
         }
+        # Where each edge serves Claude Credits; its address above serves the monthly API.
+        self.credits = {name: f"{HOST}:{next(free)}" for name in self.addresses if "edge" in name}
         self.grant_key = secrets.token_bytes(32)
         self.service_token, self.operator_token = secrets.token_hex(16), secrets.token_hex(16)
-        auths = ",".join(self.addresses[name] for name in ("auth0", "auth1"))
-        self.auth_target = f"ipv4:{auths}"
+        self.auth_target = self._target("auth")
         self._environ = {
             **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             "PYTHONPATH": f"{ROOT}:{ROOT / 'protos/gen'}",
@@ -50,6 +53,11 @@ class Fleet:
             "GATEBEYZ_SERVICE_TOKEN": self.service_token,
             "GATEBEYZ_OPERATOR_TOKEN": self.operator_token,
             "GATEBEYZ_AUTH_TARGET": self.auth_target,
+            "GATEBEYZ_RELAY_TARGET": self._target("relay"),
+            # Nobody is there: no request here needs to be counted or translated.
+            "GATEBEYZ_COUNTER_TARGET": (nowhere := f"{HOST}:{next(free)}"),
+            "GATEBEYZ_TRANSLATOR_TARGET": nowhere,
+            "GATEBEYZ_STORE_REPLICAS": "1",
             "GATEBEYZ_HOLD_S": str(hold_s),
             "UPSTREAM_KEY": "upstream-secret-000000",
         }
@@ -69,11 +77,12 @@ class Fleet:
         environ = {
             **self._environ,
             f"GATEBEYZ_{room.upper()}_LISTEN": self.addresses[name],
+            "GATEBEYZ_CREDITS_LISTEN": self.credits.get(name, ""),
             "GATEBEYZ_RELAY_OUTBOX": str(self._folder / f"outbox-{name}"),
         }
         with (self._folder / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
-                on_leash([sys.executable, "-m", f"services.{room}"]),
+                on_leash([sys.executable, "-m", MODULES[room]]),
                 env=environ,
                 stdout=log,
                 stderr=log,
@@ -86,7 +95,7 @@ class Fleet:
         process.wait()
 
     def stop(self) -> None:
-        """SIGTERM to all, and they end in order: relays first, auth waits for them."""
+        """SIGTERM to all, and they end in order: edges first, auth waits for the others."""
         for room in reversed(ROOMS):
             running = {n: p for n, p in self._processes.items() if n.startswith(room)}
             for process in running.values():
@@ -109,17 +118,31 @@ class Fleet:
     async def wait_ready(self, name: str) -> None:
         """Until a process serves."""
         deadline = time.monotonic() + START_S
-        async with open_channel(self.addresses[name], None) as channel:
+        is_serving = self._edge_serves if name in self.credits else self._service_serves
+        while not await is_serving(self.addresses[name]):
+            assert time.monotonic() < deadline, f"{name} did not start:\n{self.log(name)[-3000:]}"
+            await asyncio.sleep(0.05)
+
+    @staticmethod
+    async def _service_serves(address: str) -> bool:
+        async with open_channel(address, None) as channel:
             health = health_pb2_grpc.HealthStub(channel)
-            while True:
-                assert time.monotonic() < deadline, (
-                    f"{name} did not start:\n{self.log(name)[-3000:]}"
+            try:
+                answer = await health.Check(
+                    health_pb2.HealthCheckRequest(), timeout=2, wait_for_ready=True
                 )
-                try:
-                    answer = await health.Check(
-                        health_pb2.HealthCheckRequest(), timeout=2, wait_for_ready=True
-                    )
-                    if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                        return
-                except grpc.aio.AioRpcError:
-                    continue
+            except grpc.aio.AioRpcError:
+                return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    @staticmethod
+    async def _edge_serves(address: str) -> bool:
+        """It lives; whether it is ready depends on others, which may be dead at the moment."""
+        try:
+            async with aiohttp.request("GET", f"http://{address}/livez") as response:
+                return response.status == 200
+        except aiohttp.ClientError:
+            return False
+
+    def _target(self, room: str) -> str:
+        return "ipv4:" + ",".join(self.addresses[f"{room}{number}"] for number in range(2))

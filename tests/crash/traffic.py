@@ -10,8 +10,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
+import aiohttp
 import grpc.aio
 
 from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
@@ -21,26 +22,23 @@ from runtime.channels import open_channel
 from runtime.config import SecretText
 from runtime.faults import fault_of
 from runtime.grants import Grant, Signer
+from tests.crash.edge_caller import EdgeCaller
 from tests.crash.fleet import Fleet
+from tests.crash.told import MODEL, Told, body_of
 
-MODEL: Final = "claude-x"
 RICH: Final = 10**9
 POOR: Final = 7_000
-MAX_TOKENS: Final = 120
 RPC_S: Final = 5.0
-
-
-@dataclass(slots=True)
-class Told:
-    """What a caller was told of its request: ``usage`` where it saw it end well."""
-
-    account_id: str
-    usage: inference_pb2.Usage | None = None
+ACCOUNTS: Final = 10
+PLANS: Final = 2
+# By the front door, one for each of the last accounts; as many more go on asking the relays.
+EDGE_CALLERS: Final = 4
+KEY: Final = "key_1"
 
 
 @dataclass
 class Traffic:
-    """Every account's callers. ``told`` and ``paid`` are their memory."""
+    """Every account's callers, at relays and edges. ``told`` and ``paid`` are their memory."""
 
     fleet: Fleet
     rng: random.Random
@@ -49,6 +47,7 @@ class Traffic:
     results: Counter[str] = field(default_factory=Counter)
     plans: list[str] = field(default_factory=list)
     _serial: int = 0
+    _edge_callers: list[EdgeCaller] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._signer = Signer({"k1": self.fleet.grant_key})
@@ -67,21 +66,32 @@ class Traffic:
         ]
         auth = await self._stack.enter_async_context(open_channel(self.fleet.auth_target, token))
         self._accounts = auth_pb2_grpc.AccountServiceStub(auth)
+        self._keys = auth_pb2_grpc.KeyServiceStub(auth)
         self.credit = ledger_pb2_grpc.CreditServiceStub(auth)
         self.ledger = ledger_pb2_grpc.LedgerServiceStub(auth)
         self.metadata = (("authorization", f"Bearer {self.fleet.operator_token}"),)
-        for number in range(10):
-            product = auth_pb2.PRODUCT_API if number < 2 else auth_pb2.PRODUCT_CREDITS
+        self._session = await self._stack.enter_async_context(aiohttp.ClientSession())
+        for number in range(ACCOUNTS):
+            product = auth_pb2.PRODUCT_API if number < PLANS else auth_pb2.PRODUCT_CREDITS
             request = auth_pb2.CreateAccountRequest(name=f"account {number}", product=product)
             answer = await self._accounts.CreateAccount(
                 request, metadata=self.metadata, timeout=RPC_S
             )
             account_id = answer.account.account_id
-            if number < 2:
+            if number < PLANS:
                 self.plans.append(account_id)
-                continue
-            self.paid[account_id] = {}
-            await self.pay(account_id, "opening", RICH if number < 6 else POOR)
+            else:
+                self.paid[account_id] = {}
+                await self.pay(account_id, "opening", RICH if number < 6 else POOR)
+            if number % 3 == 0:  # a plan, a rich one, and two that run dry
+                self._edge_callers.append(await self._edge_caller(account_id))
+
+    async def _edge_caller(self, account_id: str) -> EdgeCaller:
+        request = auth_pb2.CreateKeyRequest(account_id=account_id)
+        created = await self._keys.CreateKey(request, metadata=self.metadata, timeout=RPC_S)
+        is_prepaid = account_id in self.paid
+        key = created.key.key_id, created.secret
+        return EdgeCaller(self.fleet, self.rng, self.results, account_id, *key, is_prepaid)
 
     async def close(self) -> None:
         await self._stack.aclose()
@@ -104,12 +114,22 @@ class Traffic:
     async def run(self, lanes: int, is_over: Callable[[], bool]) -> None:
         """Ask from so many lanes until it is over; what runs then ends first."""
         work = [self._lane(is_over) for _ in range(lanes)]
+        work += [self._edge_lane(caller, is_over) for caller in self._edge_callers]
         await asyncio.gather(*work, self._shop(is_over), self._repeat(is_over))
 
     async def _lane(self, is_over: Callable[[], bool]) -> None:
         while not is_over():
             account_id = self.rng.choice([*self.paid, *self.plans])
             await self._ask(account_id)
+
+    async def _edge_lane(self, caller: EdgeCaller, is_over: Callable[[], bool]) -> None:
+        while not is_over():
+            name = self._next_name()
+            self.told[name] = await caller.ask(self._session, name)
+
+    def _next_name(self) -> str:
+        self._serial += 1
+        return f"req_{self._serial:06d}"
 
     async def _shop(self, is_over: Callable[[], bool]) -> None:
         """Small packs for the accounts that run dry."""
@@ -124,11 +144,11 @@ class Traffic:
         """Settlements told again: the same, late, and wrong guesses that lagged behind."""
         while not is_over():
             await asyncio.sleep(0.2)
-            ended = [(name, told) for name, told in self.told.items() if told.usage is not None]
+            ended = [told for told in self.told.values() if told.usage is not None]
             if not ended:
                 continue
             chosen = self.rng.sample(ended, min(4, len(ended)))
-            batch = [message for name, told in chosen for message in self._again(name, told)]
+            batch = [message for told in chosen for message in self._again(told)]
             try:
                 request = ledger_pb2.SettleRequest(settlements=batch)
                 await self.ledger.Settle(request, timeout=RPC_S)
@@ -136,13 +156,13 @@ class Traffic:
             except grpc.aio.AioRpcError as error:
                 self.results[f"repeat {error.code().name}"] += 1
 
-    def _again(self, request_id: str, told: Told) -> Iterator[ledger_pb2.Settlement]:
+    def _again(self, told: Told) -> Iterator[ledger_pb2.Settlement]:
         wrong = inference_pb2.Usage(input_tokens=1, output_tokens=1, estimated=True)
         for usage in (told.usage, wrong):
             message = ledger_pb2.Settlement(
-                request_id=request_id,
+                request_id=told.ledger_id,
                 account_id=told.account_id,
-                key_id="key_1",
+                key_id=told.key_id,
                 model=MODEL,
                 upstream="meter",
                 upstream_model=MODEL,
@@ -153,9 +173,8 @@ class Traffic:
             yield message
 
     async def _ask(self, account_id: str) -> None:
-        self._serial += 1
-        request_id = f"req_{self._serial:06d}"
-        told = self.told[request_id] = Told(account_id)
+        request_id = self._next_name()
+        told = self.told[request_id] = Told(account_id, KEY, request_id)
         is_stream = self.rng.random() < 0.7
         call = self.rng.choice(self._relays).Generate(
             self._request(request_id, account_id, is_stream=is_stream), timeout=30
@@ -184,18 +203,10 @@ class Traffic:
     def _request(
         self, request_id: str, account_id: str, *, is_stream: bool
     ) -> inference_pb2.GenerateRequest:
-        tokens = self.rng.randint(1, MAX_TOKENS)
-        pause_s = self.rng.choice((0.0005, 0.002, 0.02))
-        wish = {"id": request_id, "tokens": tokens, "pause_s": pause_s}
-        body: dict[str, Any] = {
-            "model": MODEL,
-            "max_tokens": MAX_TOKENS,
-            "stream": is_stream,
-            "messages": [{"role": "user", "content": json.dumps(wish)}],
-        }
+        body = body_of(self.rng, request_id, is_stream=is_stream)
         grant = Grant(
             account_id=account_id,
-            key_id="key_1",
+            key_id=KEY,
             lease_id="lease",
             product="credits" if account_id in self.paid else "api",
             models=("*",),
