@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
 
 import trustme
@@ -21,3 +22,13 @@ def write_identity(folder: Path, authority: trustme.CA, *names: str) -> Path:
         draft.symlink_to(target / name)
         os.replace(draft, folder / name)
     return folder
+
+
+def server_certificate(folder: Path, *names: str) -> tuple[ssl.SSLContext, Path]:
+    """What a server of these names (127.0.0.1 without any) shows, and whom to trust for it."""
+    authority = trustme.CA()
+    shown = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(*names or ("127.0.0.1",)).configure_cert(shown)
+    path = folder / "authority.crt"
+    authority.cert_pem.write_to_path(path)
+    return shown, path

@@ -7,6 +7,7 @@
     redis+sentinel://[user:password@]host:port,host:port/service[/db][?sentinel_password=…]
     redis+cluster://[user:password@]host:port,host:port
     rediss+sentinel://…, rediss+cluster://…         the same over TLS
+    rediss…://…?ssl_ca_certs=/path/ca.crt           by an authority of one's own
 
 Every call answers within its limit or raises ServiceFault STORE_AWAY. A server that was lost is
 tried again once at once (a restart closes every pooled connection), and after ``FAILURES`` misses
@@ -237,6 +238,7 @@ class Place:
     password: str | None = None
     sentinel_password: str | None = None
     is_tls: bool = False
+    authority: str | None = None
 
 
 def parse_place(url: str) -> Place:
@@ -252,7 +254,7 @@ def parse_place(url: str) -> Place:
     service, _, database = parts.path.strip("/").partition("/")
     if kind == "sentinel" and not service:
         raise ValueError("a Sentinel URL names its service: redis+sentinel://host:26379/service")
-    secret = parse_qs(parts.query).get("sentinel_password", [""])[0]
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     return Place(
         kind=kind,
         url=url,
@@ -263,8 +265,9 @@ def parse_place(url: str) -> Place:
         database=int(database or 0),
         username=unquote(username) or None,
         password=unquote(password) or None,
-        sentinel_password=secret or None,
+        sentinel_password=query.get("sentinel_password"),
         is_tls=scheme == "rediss",
+        authority=query.get("ssl_ca_certs"),
     )
 
 
@@ -285,7 +288,10 @@ def _open(place: Place, timeout_s: float) -> tuple[Any, Sequence[Any]]:
             place.url, max_connections=MAX_CONNECTIONS, timeout=SOCKET_S, **options
         )
         return redis.asyncio.Redis.from_pool(pool), ()
-    options |= {"username": place.username, "password": place.password, "ssl": place.is_tls}
+    security: dict[str, Any] = {"ssl": place.is_tls}
+    if place.is_tls:
+        security["ssl_ca_certs"] = place.authority
+    options |= {"username": place.username, "password": place.password, **security}
     if place.kind == "cluster":
         nodes = [ClusterNode(host, port) for host, port in place.nodes]
         cluster = redis.asyncio.RedisCluster(
@@ -296,7 +302,7 @@ def _open(place: Place, timeout_s: float) -> tuple[Any, Sequence[Any]]:
         "socket_timeout": SOCKET_S,
         "socket_connect_timeout": SOCKET_S,
         "password": place.sentinel_password,
-        "ssl": place.is_tls,
+        **security,
     }
     sentinel: Any = Sentinel(place.nodes, sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
     primary = sentinel.master_for(

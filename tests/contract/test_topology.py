@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -20,8 +21,10 @@ from services.auth.ledger.settlement import Certainty, RequestName, Settlement
 from services.auth.ledger.store import HoldUsed, HoldWanted, LedgerStore
 from services.auth.partition import TAGS
 from services.auth.store import Store
+from tests.certificates import server_certificate
 from tests.contract.ledger_bench import AUDIT, insist, serving, settlement
 from tests.crash.group import StoreGroup
+from tests.crash.network import Network, peers_address
 from tests.store_servers import HOST, StoreNode, wait_for
 
 T = TypeVar("T")
@@ -35,21 +38,34 @@ FAIL_OVER_S = 20.0
 class Cluster:
     """Three primaries with a replica each."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, certificate: ssl.SSLContext | None) -> None:
+        self._network = Network()
         free = pick_free_ports(4 * PRIMARIES)
         ports, buses = free[: 2 * PRIMARIES], free[2 * PRIMARIES :]
         self._buses = dict(zip(ports, buses, strict=True))
         self.nodes = [
-            StoreNode(
-                folder / str(port),
-                port,
-                cluster_enabled="yes",
-                cluster_node_timeout="1500",
-                cluster_port=str(bus),
-            )
-            for port, bus in self._buses.items()
+            self._node(folder, port, bus, certificate)
+            for port, bus in zip(ports, buses, strict=True)
         ]
-        self.url = f"redis+cluster://{HOST}:{ports[0]},{HOST}:{ports[1]}"
+        first, second, *_ = (node.announced for node in self.nodes)
+        self.url = f"redis+cluster://{HOST}:{first},{HOST}:{second}"
+
+    def _node(
+        self, folder: Path, port: int, bus: int, certificate: ssl.SSLContext | None
+    ) -> StoreNode:
+        front = self._network.front(port, certificate)
+        return StoreNode(
+            folder / str(port),
+            port,
+            announced=front,
+            bind_source_addr=self._network.peers,
+            cluster_enabled="yes",
+            cluster_node_timeout="1500",
+            cluster_port=str(bus),
+            cluster_announce_ip=HOST,
+            cluster_announce_port=str(front),
+            cluster_announce_bus_port=str(bus),
+        )
 
     def start(self) -> None:
         """Start, introduce, hand out the slots, attach the replicas, wait until all agree."""
@@ -79,6 +95,7 @@ class Cluster:
     def stop(self) -> None:
         for node in self.nodes:
             node.kill()
+        self._network.close()
 
 
 def _is_whole(node: StoreNode) -> bool:
@@ -92,14 +109,27 @@ class Group(StoreGroup):
         self._roles()[0].kill()
 
 
-@pytest.fixture(scope="module", params=["sentinel", "cluster"])
+@pytest.fixture(
+    scope="module", params=["sentinel", "cluster", "sentinel over TLS", "cluster over TLS"]
+)
 def topology(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Cluster | Group]:
     """One for every test; the last one loses its primary."""
-    folder = tmp_path_factory.mktemp(request.param)
+    kind, *rest = request.param.split()
+    folder = tmp_path_factory.mktemp(kind)
+    certificate = authority = None
+    if rest:
+        if peers_address() == HOST:
+            pytest.skip("peers cannot be told from callers: there is one loopback address")
+        certificate, authority = server_certificate(folder)
     found: Cluster | Group
-    found = Cluster(folder) if request.param == "cluster" else Group(folder, random.Random(1), down_after_s=1.0)
+    if kind == "cluster":
+        found = Cluster(folder, certificate)
+    else:
+        found = Group(folder, random.Random(1), 1.0, certificate)
+    if authority is not None:
+        found.url = f"{found.url.replace('redis', 'rediss', 1)}?ssl_ca_certs={authority}"
     try:
         found.start()
         yield found

@@ -7,6 +7,7 @@ takes no write, and it stops taking any before Sentinels replace it.
 from __future__ import annotations
 
 import random
+import ssl
 import time
 from pathlib import Path
 from typing import Final
@@ -30,7 +31,11 @@ class StoreGroup:
     """``url`` finds the primary, whichever it is. Faults leave a group that heals by itself."""
 
     def __init__(
-        self, folder: Path, rng: random.Random, down_after_s: float = DOWN_AFTER_S
+        self,
+        folder: Path,
+        rng: random.Random,
+        down_after_s: float = DOWN_AFTER_S,
+        certificate: ssl.SSLContext | None = None,
     ) -> None:
         self._rng = rng
         self._down_after_s = down_after_s
@@ -40,14 +45,15 @@ class StoreGroup:
             StoreNode(
                 folder / name,
                 port,
-                announced=self._network.front(port),
+                announced=self._network.front(port, certificate),
                 bind_source_addr=self._network.peers,
                 **production_settings(),
             )
             for name, port in zip("abc", ports, strict=True)
         ]
         self._sentinel = StoreNode(folder / "s", watcher, bind_source_addr=self._network.peers)
-        self.url = f"redis+sentinel://{HOST}:{watcher}/{SERVICE}"
+        found_at = self._network.front(watcher, certificate)
+        self.url = f"redis+sentinel://{HOST}:{found_at}/{SERVICE}"
 
     def start(self) -> None:
         """Start everything and wait until the replicas follow."""

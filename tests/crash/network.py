@@ -12,7 +12,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
@@ -43,45 +43,76 @@ def peers_address() -> str:
 class Front:
     """A port that leads to another one, by links of two sides."""
 
-    def __init__(self, target: int, peers: str) -> None:
-        self.target = target
+    def __init__(self, target: int, peers: str, certificate: ssl.SSLContext | None) -> None:
+        self._target = target
         self._peers = peers
-        self.open = {side: asyncio.Event() for side in Side}
-        for gate in self.open.values():
+        self._certificate = certificate
+        self._listener = socket.create_server((HOST, 0))
+        self._listener.setblocking(False)
+        self._links: set[asyncio.Task[None]] = set()
+        self.port = int(self._listener.getsockname()[1])
+        self.gates = {side: asyncio.Event() for side in Side}
+        for gate in self.gates.values():
             gate.set()
-        self.links: set[asyncio.StreamWriter] = set()
 
-    async def listen(self, certificate: ssl.SSLContext | None) -> int:
-        """Take links from now on; on which port."""
-        self._server = await asyncio.start_server(self._serve, HOST, 0, ssl=certificate)
-        return int(self._server.sockets[0].getsockname()[1])
+    async def run(self) -> None:
+        """Take links until cancelled, and end them then."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                accepted, address = await loop.sock_accept(self._listener)
+                side = Side.PEERS if address[0] == self._peers else Side.CALLERS
+                link = loop.create_task(self._link(accepted, side))
+                self._links.add(link)
+                link.add_done_callback(self._links.discard)
+        finally:
+            self._listener.close()
+            await asyncio.sleep(0)  # a link that never began would leave its socket open
+            for link in self._links:
+                link.cancel()
+            await asyncio.gather(*self._links, return_exceptions=True)
 
-    def close(self) -> None:
-        """End every link, and take no other."""
-        self._server.close()
-        for gate in self.open.values():
-            gate.set()
-        for writer in self.links:
-            writer.transport.abort()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _link(self, accepted: socket.socket, side: Side) -> None:
         """One link, until either end closes it."""
-        address = writer.get_extra_info("peername")[0]
-        gate = self.open[Side.PEERS if address == self._peers else Side.CALLERS]
-        self.links.add(writer)
-        await gate.wait()
+        gate = self.gates[side]
         with contextlib.suppress(OSError):
-            there = await asyncio.open_connection(HOST, self.target)
             try:
-                async with asyncio.TaskGroup() as both:
-                    both.create_task(_pump(reader, there[1], gate))
-                    both.create_task(_pump(there[0], writer, gate))
-            except* OSError:
-                pass  # an end was killed
-            finally:
-                there[1].close()
+                await gate.wait()
+                here, near = await self._greet(accepted, side)
+            except BaseException:
+                accepted.close()
+                raise
+            async with _closing(near):
+                there, far = await asyncio.open_connection(HOST, self._target)
+                async with _closing(far), asyncio.TaskGroup() as both:
+                    both.create_task(_pump(here, far, gate))
+                    both.create_task(_pump(there, near, gate))
+
+    async def _greet(
+        self, accepted: socket.socket, side: Side
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Only callers speak TLS: stores among themselves do not."""
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        certificate = self._certificate if side is Side.CALLERS else None
+        transport, _ = await loop.connect_accepted_socket(
+            lambda: protocol, accepted, ssl=certificate
+        )
+        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+@contextlib.asynccontextmanager
+async def _closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    """One end of a link; whatever breaks it ends the link and nothing else."""
+    try:
+        yield
+    except* OSError:
+        pass
+    finally:
         writer.close()
-        self.links.discard(writer)
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 async def _pump(
@@ -103,37 +134,36 @@ class Network:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._fronts: dict[int, Front] = {}
+        self._fronts: dict[int, tuple[Front, asyncio.Task[None]]] = {}
         self.peers = peers_address()
 
     def front(self, target: int, certificate: ssl.SSLContext | None = None) -> int:
-        """A port that leads to ``target``; over TLS where a certificate is given."""
+        """A port that leads to ``target``; callers speak TLS to it where it has a certificate."""
 
         async def start() -> int:
-            front = Front(target, self.peers)
-            port = await front.listen(certificate)
-            self._fronts[port] = front
-            return port
+            front = Front(target, self.peers, certificate)
+            self._fronts[front.port] = front, self._loop.create_task(front.run())
+            return front.port
 
         return self._run(start())
 
     def cut(self, port: int, side: Side) -> None:
         """Let nothing through on one side of a front until it is healed."""
-        self._loop.call_soon_threadsafe(self._fronts[port].open[side].clear)
+        self._loop.call_soon_threadsafe(self._fronts[port][0].gates[side].clear)
 
     def heal(self, port: int) -> None:
         """Let everything through again, what waited first."""
-        for gate in self._fronts[port].open.values():
+        for gate in self._fronts[port][0].gates.values():
             self._loop.call_soon_threadsafe(gate.set)
 
     def close(self) -> None:
-        """End every link; servers behind them are gone already."""
+        """End every link."""
 
         async def end() -> None:
-            for front in self._fronts.values():
-                front.close()
-            links = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-            await asyncio.gather(*links)
+            running = [task for _, task in self._fronts.values()]
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
 
         self._run(end())
         self._loop.call_soon_threadsafe(self._loop.stop)
