@@ -107,7 +107,8 @@ class Connection:
     def __init__(self, url: str, timeout_s: float = SOCKET_S, call_s: float = CALL_S) -> None:
         place = parse_place(url)
         self.is_cluster = place.kind == "cluster"
-        self.client, self._sentinels = _open(place, timeout_s)
+        self.options = _options(place, timeout_s)
+        self.client, self._sentinels = _open(place, self.options)
         self._call_s = call_s
         self._breaker = Breaker()
 
@@ -212,9 +213,11 @@ class Script:
         if self._connection.is_cluster:
             await client.initialize()
             node = client.get_node_from_key(key)
-            options = {k: v for k, v in node.connection_kwargs.items() if k in _NODE_OPTIONS}
             client = redis.asyncio.Redis(
-                host=node.host, port=int(node.port), single_connection_client=True, **options
+                host=node.host,
+                port=int(node.port),
+                single_connection_client=True,
+                **self._connection.options,
             )
         else:
             client = client.client()
@@ -271,11 +274,8 @@ def parse_place(url: str) -> Place:
     )
 
 
-def _open(place: Place, timeout_s: float) -> tuple[Any, Sequence[Any]]:
-    """The client, and those of the Sentinels that find its primary.
-
-    Typed Any: the client's own types cover every protocol and decoding; ours is text throughout.
-    """
+def _options(place: Place, timeout_s: float) -> dict[str, Any]:
+    """How every server of a place is spoken to."""
     options: dict[str, Any] = {
         "decode_responses": True,
         "socket_timeout": timeout_s,
@@ -284,14 +284,24 @@ def _open(place: Place, timeout_s: float) -> tuple[Any, Sequence[Any]]:
         "retry": Retry(NoBackoff(), 1),
     }
     if place.kind == "single":
+        return options  # the rest stands in its URL
+    return options | {"username": place.username, "password": place.password} | _security(place)
+
+
+def _security(place: Place) -> dict[str, Any]:
+    return {"ssl": True, "ssl_ca_certs": place.authority} if place.is_tls else {"ssl": False}
+
+
+def _open(place: Place, options: dict[str, Any]) -> tuple[Any, Sequence[Any]]:
+    """The client, and those of the Sentinels that find its primary.
+
+    Typed Any: the client's own types cover every protocol and decoding; ours is text throughout.
+    """
+    if place.kind == "single":
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             place.url, max_connections=MAX_CONNECTIONS, timeout=SOCKET_S, **options
         )
         return redis.asyncio.Redis.from_pool(pool), ()
-    security: dict[str, Any] = {"ssl": place.is_tls}
-    if place.is_tls:
-        security["ssl_ca_certs"] = place.authority
-    options |= {"username": place.username, "password": place.password, **security}
     if place.kind == "cluster":
         nodes = [ClusterNode(host, port) for host, port in place.nodes]
         cluster = redis.asyncio.RedisCluster(
@@ -302,7 +312,7 @@ def _open(place: Place, timeout_s: float) -> tuple[Any, Sequence[Any]]:
         "socket_timeout": SOCKET_S,
         "socket_connect_timeout": SOCKET_S,
         "password": place.sentinel_password,
-        **security,
+        **_security(place),
     }
     sentinel: Any = Sentinel(place.nodes, sentinel_kwargs=sentinel_options)  # type: ignore[no-untyped-call]
     primary = sentinel.master_for(
@@ -326,11 +336,6 @@ class _PrimaryPool(SentinelConnectionPool):
         if connection.is_connected and (connection.host, connection.port) != self.master_address:
             await connection.disconnect()
         await super().ensure_connection(connection)
-
-
-_NODE_OPTIONS: Final = (
-    "decode_responses", "socket_timeout", "socket_connect_timeout", "username", "password", "ssl",
-)  # fmt: skip
 
 
 def _life(server: dict[str, Any], replication: dict[str, Any]) -> str:

@@ -172,8 +172,9 @@ async def insist(call: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await call()
-        except grpc.aio.AioRpcError as error:
-            is_away = fault_of(error).reason in (Reason.STORE_AWAY, Reason.OVERLOADED)
+        except (grpc.aio.AioRpcError, ServiceFault) as error:
+            fault = error if isinstance(error, ServiceFault) else fault_of(error)
+            is_away = fault.reason in (Reason.STORE_AWAY, Reason.OVERLOADED)
             if not is_away or time.monotonic() > deadline:
                 raise
         await asyncio.sleep(0.05)
