@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc.aio
 import pytest
@@ -315,6 +316,25 @@ async def test_a_store_that_restarts_is_another_one(store_server: StoreServer) -
         store_server.kill()
         store_server.start()
         assert await ledger.room.store.identity() != before
+
+
+async def test_an_answer_names_the_store_it_was_begun_with(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What went to a store that was replaced meanwhile is told again, so it must not look new."""
+    await ledger.open_account(micros=1_000)
+    identity, store = ledger.room.identity, ledger.room.store
+    identity.value = "old"
+    settle = store.settle
+
+    async def settle_while_it_is_replaced(*batch: Any) -> Any:
+        identity.value = "new"
+        return await settle(*batch)
+
+    monkeypatch.setattr(store, "settle", settle_while_it_is_replaced)
+    request = ledger_pb2.SettleRequest(settlements=[settlement("r1")])
+    assert (await ledger.relay.Settle(request)).store_id == "old"
+    assert (await ledger.relay.Settle(request)).store_id == "new"
 
 
 async def test_while_the_store_hangs_holds_are_refused_in_time_and_settlements_wait(

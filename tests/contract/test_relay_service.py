@@ -295,6 +295,18 @@ async def test_the_next_route_answers_before_the_first_byte(first: Any) -> None:
         assert (settlement.upstream, settlement.attempts) == ("up2", 2)
 
 
+async def test_a_stream_that_told_its_total_costs_no_more_than_that() -> None:
+    """Events are counted as tokens only where the upstream said nothing of the whole."""
+    told = CLOSE.split(b"event: message_stop")[0].replace(
+        b'"output_tokens":7', b'"output_tokens":1'
+    )
+    async with scripted(stream(START, TEXT, told, cut=True)) as (bench, _):
+        await bench.generate(stream=True)
+        usage = (await bench.wait_settled()).usage
+    assert usage.estimated
+    assert (usage.input_tokens, usage.output_tokens) == (11, 1)
+
+
 async def test_no_route_is_tried_after_the_first_byte() -> None:
     async with scripted(stream(START, TEXT, cut=True), whole(ANSWER)) as (bench, _, two):
         messages = await bench.generate(stream=True)

@@ -19,12 +19,12 @@ from services.auth.ledger.audit import Auditor
 from services.auth.ledger.pricing import Tokens
 from services.auth.ledger.settlement import Certainty, RequestName, Settlement
 from services.auth.ledger.store import HoldUsed, HoldWanted, LedgerStore
-from services.auth.partition import TAGS
+from services.auth.partition import TAGS, partition
 from services.auth.store import Store
 from tests.certificates import server_certificate
 from tests.contract.ledger_bench import AUDIT, insist, serving, settlement
 from tests.crash.group import StoreGroup
-from tests.crash.network import Network, peers_address
+from tests.crash.network import Network, Side, peers_address
 from tests.store_servers import HOST, StoreNode, wait_for
 
 T = TypeVar("T")
@@ -107,6 +107,18 @@ class Group(StoreGroup):
 
     def lose_primary(self) -> None:
         self._roles()[0].kill()
+
+    def replace_primary(self) -> None:
+        """Cut the primary off from its peers, and wait for another one; callers reach both."""
+        primary, _ = self._roles()
+        self._network.cut(primary.announced, Side.PEERS)
+        self._wait_replaced(primary)
+
+    def count_settled(self, account_id: str) -> int:
+        """The settlements that stand in the journal of the one that leads."""
+        journal = f"{partition(account_id)}:journal"
+        entries = self._roles()[0].ask("XRANGE", journal, "-", "+")
+        return sum("settle" in str(entry) for entry in entries)  # type: ignore[attr-defined]
 
 
 @pytest.fixture(
@@ -191,6 +203,32 @@ async def test_money_survives_the_loss_of_a_primary(topology: Cluster | Group) -
         assert sum(report.wallets for report in reports) >= len(ACCOUNTS)
     finally:
         await connection.close()
+
+
+async def test_a_primary_that_was_replaced_is_left_at_once(tmp_path: Path) -> None:
+    """It answers on the connections it has: what it takes from now on is lost."""
+    group = Group(tmp_path, random.Random(1), down_after_s=0.3)
+    group.start()
+    connection = Connection(group.url)
+    ledger = LedgerStore(connection)
+    try:
+        await patiently(lambda: ledger.grant("acc_1", "pack_1", "paid", 1_000, None, ""))
+        await asyncio.gather(*(use(ledger, "acc_1", f"before{n}", 10) for n in range(8)))
+        identity = await ledger.identity()
+        # Replication is behind by nothing: it is the connections that are looked at.
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(group.replace_primary)
+        assert await patiently(ledger.identity) != identity
+        await asyncio.gather(*(patiently_use(ledger, f"after{n}") for n in range(8)))
+        assert group.count_settled("acc_1") == 16
+    finally:
+        await connection.close()
+        group.stop()
+
+
+async def patiently_use(ledger: LedgerStore, request_id: str) -> None:
+    """One request of acc_1, however often its store is away."""
+    await patiently(lambda: use(ledger, "acc_1", request_id, 10))
 
 
 async def patiently(call: Callable[[], Awaitable[T]]) -> T:
