@@ -76,6 +76,7 @@ class Hold:
         self._holds = holds
         self.seat = seat
         self.bound = bound
+        self.is_void = False
         self._extend_at = _NEVER
         self._stop_at = _NEVER
         self._cover(covered)
@@ -91,6 +92,7 @@ class Hold:
 
     def close(self, *, void: bool) -> None:
         """Let go of it: its settlement is on its way, or nothing reached an upstream."""
+        self.is_void = void
         self._holds.forget(self)
         if void:
             self._holds.void(self.seat.order)
@@ -268,8 +270,10 @@ class Holds:
                 hold.seat.end(fault)
             return
         hold.take(ledger_pb2.HoldStatus(output_tokens=answer.output_tokens))
-        if hold not in self._open:
-            self.void(hold.seat.order)  # its request ended meanwhile; settled or void, never open
+        if hold.is_void:
+            # The void that was told met no hold. A settlement, though, is still on its way (or
+            # the hold were refused) and ends this one: a void before it would be the last word.
+            self.void(hold.seat.order)
 
     async def _void(self, order: Order) -> None:
         voided = ledger_pb2.VoidedHold(

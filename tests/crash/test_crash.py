@@ -153,6 +153,7 @@ async def test_whatever_dies_the_money_adds_up(tmp_path: Path) -> None:
         tell(took_s, chaos, traffic, meter, watch)
         short = sum(one.total.short for one in reports)
         print(f"{len(entries)} entries; short {short} micros; {len(violations)} violations")
+        explain(violations, entries, traffic, fleet)
         assert violations == []
         assert traffic.results["END_COMPLETE"] > 20
         assert traffic.results["edge complete"] > 5
@@ -197,6 +198,25 @@ def tell(took_s: float, chaos: Chaos, traffic: Traffic, meter: Meter, watch: Wat
     print(f"{len(traffic.told)} requests, {len(meter.seen)} reached the provider")
     print(f"results {dict(traffic.results)}")
     print(f"{watch.looks} live looks at partitions", flush=True)
+
+
+def explain(
+    violations: list[str], entries: list[ledger_pb2.Entry], traffic: Traffic, fleet: Fleet
+) -> None:
+    """Everything that is known of the requests that violations speak of."""
+    for violation in violations:
+        print(violation)
+        told = traffic.told.get(violation.partition(":")[0])
+        if told is None or not told.ledger_id:
+            continue
+        print(f"  {told}".replace("\n", " "))
+        for entry in entries:
+            if entry.request_id == told.ledger_id:
+                print(f"  {entry}".replace("\n", " "))
+        for name in fleet.names:
+            for line in fleet.log(name).splitlines():
+                if told.ledger_id in line:
+                    print(f"  {name} {line}")
 
 
 async def test_looking_before_taking_overspends(tmp_path: Path) -> None:
