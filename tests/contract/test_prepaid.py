@@ -16,6 +16,7 @@ from aiohttp import web
 
 from dialects.registry import DIALECTS
 from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
+from gatebeyz.ledger.v1 import ledger_pb2
 from runtime.catalog import Catalog, Model, Route, Upstream, build_catalog
 from runtime.channels import SERVER_OPTIONS, open_channel
 from runtime.config import SecretText
@@ -258,6 +259,40 @@ async def test_a_caller_that_leaves_while_the_upstream_is_silent_pays_an_estimat
         assert (await bench.ledger.balance()).held_micros == 0
         settled, _grant = await bench.ledger.usage()
         assert settled.usage.estimated
+
+
+async def test_a_hold_made_again_as_its_request_ends_is_left_to_the_settlement(
+    redis_url: str,
+) -> None:
+    """The store forgot the hold; a void that overtook the settlement would be the last word."""
+    async with running(redis_url, silence(), micros=1_000) as bench:
+        money, arrived = bench.ledger.relay, asyncio.Event()
+        make_hold, settle = money.Hold, money.Settle
+        call = bench.call()
+        await asyncio.wait_for(bench.upstream.asked.wait(), 2)
+        [hold] = bench.holds._open
+
+        async def hold_as_the_caller_leaves(request: Any, timeout: float) -> Any:  # noqa: ASYNC109
+            answer = await make_hold(request, timeout=timeout)
+            call.cancel()
+            await asyncio.wait_for(bench.upstream.gone.wait(), 2)
+            while bench.holds._open:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            return answer
+
+        async def settle_late(request: Any, timeout: float) -> Any:  # noqa: ASYNC109
+            await arrived.wait()
+            return await settle(request, timeout=timeout)
+
+        money.Hold, money.Settle = hold_as_the_caller_leaves, settle_late
+        await bench.holds._take(hold, ledger_pb2.HoldStatus(state=ledger_pb2.HOLD_STATE_MISSING))
+        await bench.holds.drain()
+        arrived.set()
+        await bench.wait_settled()
+        assert bench.calls() == {"Hold": 2, "Settle": 1}
+        settled, _grant = await bench.ledger.usage()
+        assert settled.kind == ledger_pb2.ENTRY_KIND_SETTLE
+        assert (await bench.ledger.balance()).held_micros == 0
 
 
 async def test_two_hundred_at_once_run_as_far_as_the_pack_goes(redis_url: str) -> None:
