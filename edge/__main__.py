@@ -15,7 +15,6 @@ from edge.address import parse_proxies
 from edge.admittance import Admittance
 from edge.app import Stubs, create_app
 from edge.config import Config
-from edge.count_charge import CountCharge
 from edge.drain import Drain
 from edge.listener import listener, serve_all
 from edge.products import entrances
@@ -23,9 +22,7 @@ from edge.readiness import Readiness
 from edge.shedding import Shedder
 from edge.sites import site_apps
 from gatebeyz.auth.v1 import auth_pb2
-from gatebeyz.counter.v1 import counter_pb2_grpc
 from gatebeyz.inference.v1 import inference_pb2_grpc
-from gatebeyz.ledger.v1 import ledger_pb2_grpc
 from runtime.catalog_file import CatalogFile
 from runtime.channels import open_channel
 from runtime.config import ConfigError, main_config
@@ -40,9 +37,7 @@ async def main(config: Config, catalog: CatalogFile) -> None:
     auth, counter, translator, relay = channels
     leases = LeaseHolder(auth, f"edge-{secrets.token_hex(8)}")
     relay_stub = inference_pb2_grpc.InferenceServiceStub(relay)
-    counter_stub = counter_pb2_grpc.CounterServiceStub(counter)
-    charge = CountCharge(ledger_pb2_grpc.LedgerServiceStub(auth), catalog.current)
-    stubs = Stubs(counter_stub, relay_stub, config.count_tokens_per_minute, charge)
+    stubs = Stubs.of(auth, counter, relay_stub, config.count_tokens_per_minute, catalog.current)
     readiness, drain = Readiness([auth, relay]), Drain()
     shedder = Shedder(config.shed_delay_s, config.max_in_flight)
     metrics.watch_process(leases, shedder.delay_s)

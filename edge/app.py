@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+import grpc.aio
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -27,6 +28,9 @@ from edge.surfaces.count_tokens import CountTokensSurface
 from edge.surfaces.inference import InferenceSurface
 from edge.surfaces.models import ModelsSurface
 from gatebeyz.auth.v1 import auth_pb2
+from gatebeyz.counter.v1 import counter_pb2_grpc
+from gatebeyz.ledger.v1 import ledger_pb2_grpc
+from runtime.catalog import Catalog
 from runtime.identity import new_request_id
 from runtime.metrics import READY
 
@@ -44,6 +48,19 @@ class Stubs:
     relay: Any
     counts_per_minute: int
     charge: CountCharge
+
+    @classmethod
+    def of(
+        cls,
+        auth: grpc.aio.Channel,
+        counter: grpc.aio.Channel,
+        relay: Any,
+        counts_per_minute: int,
+        catalog: Callable[[], Catalog],
+    ) -> Stubs:
+        """Over the channels of the services that nothing else calls by these stubs."""
+        charge = CountCharge(ledger_pb2_grpc.LedgerServiceStub(auth), catalog)
+        return cls(counter_pb2_grpc.CounterServiceStub(counter), relay, counts_per_minute, charge)
 
 
 def create_app(
