@@ -138,7 +138,8 @@ async def test_a_full_queue_refuses_with_a_time_to_come_back(stub: Any) -> None:
 
 
 async def test_a_caller_that_leaves_gives_its_room_back(stub: Any, metrics_port: int) -> None:
-    call = stub.CountTokens(counter_pb2.CountTokensRequest(items=[text(LONG)] * 8))
+    slow = text("e\u0301" * 2_000_000, model="claude-sonnet-4-5")
+    call = stub.CountTokens(counter_pb2.CountTokensRequest(items=[slow] * 8))
     async for _answer in call:
         break
     assert await in_flight(metrics_port) == 8
