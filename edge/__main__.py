@@ -22,10 +22,10 @@ from edge.readiness import Readiness
 from edge.shedding import Shedder
 from edge.sites import site_apps
 from gatebeyz.auth.v1 import auth_pb2
-from gatebeyz.inference.v1 import inference_pb2_grpc
 from runtime.catalog_file import CatalogFile
 from runtime.channels import open_channel
 from runtime.config import ConfigError, main_config
+from runtime.link.calling import LinkedInference
 from runtime.logs import configure
 from runtime.serving import observe, run
 
@@ -36,8 +36,9 @@ async def main(config: Config, catalog: CatalogFile) -> None:
     channels = [open_channel(target, config.service_token, config.tls) for target in targets]
     auth, counter, translator, relay = channels
     leases = LeaseHolder(auth, f"edge-{secrets.token_hex(8)}")
-    relay_stub = inference_pb2_grpc.InferenceServiceStub(relay)
-    stubs = Stubs.of(auth, counter, relay_stub, config.count_tokens_per_minute, catalog.current)
+    token = config.service_token
+    links = LinkedInference(relay, token), LinkedInference(translator, token)
+    stubs = Stubs.of(auth, counter, links[0], config.count_tokens_per_minute, catalog.current)
     readiness, drain = Readiness([auth, relay]), Drain()
     shedder = Shedder(config.shed_delay_s, config.max_in_flight)
     metrics.watch_process(leases, shedder.delay_s)
@@ -45,11 +46,8 @@ async def main(config: Config, catalog: CatalogFile) -> None:
 
     listeners: list[uvicorn.Server] = []
     surfaces: dict[auth_pb2.Product, ASGIApp] = {}
-    translator_stub = inference_pb2_grpc.InferenceServiceStub(translator)
     for entrance in entrances(config, leases):
-        admittance = Admittance(
-            entrance, catalog.current, relay_stub, translator_stub, config.max_body_bytes
-        )
+        admittance = Admittance(entrance, catalog.current, *links, config.max_body_bytes)
         hosts = entrance.hosts
         app = create_app(admittance, stubs, drain, config.patience, hosts, readiness.is_ready)
         surfaces[entrance.product] = app
@@ -63,7 +61,8 @@ async def main(config: Config, catalog: CatalogFile) -> None:
         for task in tasks:
             task.cancel()
         await leases.close()
-        await asyncio.gather(*(channel.close() for channel in channels))
+        for closing in (*links, *channels):
+            await closing.close()
 
 
 if __name__ == "__main__":

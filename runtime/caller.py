@@ -30,9 +30,8 @@ class CallerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         handler = await continuation(details)
         if handler is None or details.method.startswith(OPEN_SERVICES):
             return handler
-        if handler.response_streaming:
-            return wrap_handler(handler, self._guard_stream, is_stream=True)
-        return wrap_handler(handler, self._guard_unary, is_stream=False)
+        guard = self._guard_stream if handler.response_streaming else self._guard_unary
+        return wrap_handler(handler, guard)
 
     def _guard_unary(self, inner: Callable[..., Any]) -> Callable[..., Any]:
         async def call(request: Any, context: Any) -> Any:

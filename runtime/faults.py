@@ -21,7 +21,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 DOMAIN: Final = "gatebeyz"
-_DETAILS_KEY: Final = "grpc-status-details-bin"
+DETAILS_KEY: Final = "grpc-status-details-bin"
 # Tells a channel not to repeat the call by itself: the answer would be the same.
 _NO_REPEAT: Final = ("grpc-retry-pushback-ms", "-1")
 
@@ -159,7 +159,7 @@ def _pack(message: error_details_pb2.ErrorInfo | error_details_pb2.RetryInfo) ->
 async def abort(context: grpc.aio.ServicerContext, fault: ServiceFault) -> NoReturn:
     """End an RPC with a fault. Trailers must be a plain tuple of tuples."""
     trailers: tuple[tuple[str, str | bytes], ...] = (
-        (_DETAILS_KEY, fault.status().SerializeToString()),
+        (DETAILS_KEY, fault.status().SerializeToString()),
     )
     if fault.reason is not Reason.DRAINING:  # another replica will do
         trailers = (*trailers, _NO_REPEAT)
@@ -170,7 +170,7 @@ async def abort(context: grpc.aio.ServicerContext, fault: ServiceFault) -> NoRet
 def fault_of(error: grpc.aio.AioRpcError) -> ServiceFault:
     """The fault a peer ended an RPC with; gRPC's own failures become OVERLOADED and the like."""
     for key, value in error.trailing_metadata() or ():
-        if key != _DETAILS_KEY:
+        if key != DETAILS_KEY:
             continue
         status = status_pb2.Status.FromString(value if isinstance(value, bytes) else value.encode())
         info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()

@@ -24,13 +24,13 @@ OPEN_SERVICES: Final = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 _UNEXPECTED: Final = "The gateway failed to answer. The failure was recorded."
 
 
-def wrap_handler(handler: Any, guard: Callable[[Any], Any], is_stream: bool) -> Any:
-    """The same handler with its behaviour replaced (all our RPCs take one request)."""
-    build = (
-        grpc.unary_stream_rpc_method_handler if is_stream else grpc.unary_unary_rpc_method_handler
-    )
-    behaviour = handler.unary_stream if is_stream else handler.unary_unary
-    return build(guard(behaviour), handler.request_deserializer, handler.response_serializer)
+def wrap_handler(handler: Any, guard: Callable[[Any], Any]) -> Any:
+    """The same handler with its behaviour replaced."""
+    asks = "stream" if handler.request_streaming else "unary"
+    kind = f"{asks}_{'stream' if handler.response_streaming else 'unary'}"
+    build = getattr(grpc, f"{kind}_rpc_method_handler")
+    behaviour = guard(getattr(handler, kind))
+    return build(behaviour, handler.request_deserializer, handler.response_serializer)
 
 
 class FaultInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
@@ -45,10 +45,9 @@ class FaultInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         handler = await continuation(details)
         method = details.method
         if handler is None or method.startswith(OPEN_SERVICES) or handler.request_streaming:
-            return handler
-        if handler.response_streaming:
-            return wrap_handler(handler, lambda inner: _guard_stream(method, inner), is_stream=True)
-        return wrap_handler(handler, lambda inner: _guard_unary(method, inner), is_stream=False)
+            return handler  # a link guards each of its calls
+        guard = guard_stream if handler.response_streaming else _guard_unary
+        return wrap_handler(handler, lambda inner: guard(method, inner))
 
 
 def _guard_unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,7 +74,9 @@ def _guard_unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _guard_stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+def guard_stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """``inner`` with its errors as statuses, its span, its line."""
+
     async def call(request: Any, context: Any) -> AsyncIterator[Any]:
         begun = time.perf_counter()
         span = _enter_span(method, request, context)
@@ -146,7 +147,7 @@ class ServiceTokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if handler is None:
             return None
         refuse = _refuse_stream if handler.response_streaming else _refuse_unary
-        return wrap_handler(handler, lambda _inner: refuse, is_stream=handler.response_streaming)
+        return wrap_handler(handler, lambda _inner: refuse)
 
 
 _REFUSAL: Final = ServiceFault(Reason.SERVICE_TOKEN_INVALID, "The service token is not valid.")

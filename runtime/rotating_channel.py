@@ -34,6 +34,10 @@ class RotatingChannel:
         """As of a channel."""
         return _Method(self, "unary_stream", args, kwargs)
 
+    def stream_stream(self, *args: Any, **kwargs: Any) -> _Method:
+        """As of a channel."""
+        return _Method(self, "stream_stream", args, kwargs)
+
     def current(self) -> grpc.aio.Channel:
         """The channel of the identity that holds now."""
         identity = self._folder.current()

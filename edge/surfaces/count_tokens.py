@@ -8,6 +8,7 @@ allowance of its own.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Final
 
 import grpc.aio
@@ -139,16 +140,21 @@ class CountTokensSurface:
             headers=headers,
             routes=routes,
         )
-        call = self._relay.Generate(generate, timeout=RELAY_TIMEOUT_S)
+        call = self._relay.Generate(generate)
         try:
-            async with client_watch(receive, call):
+            async with asyncio.timeout(RELAY_TIMEOUT_S), client_watch(receive, call):
                 answers = [answer async for answer in call]
             if answers[0].head.status != 200:
                 return None
             counted = orjson.loads(b"".join(answer.chunk for answer in answers))
             return int(counted["input_tokens"])
-        except (grpc.aio.AioRpcError, ValueError, KeyError, TypeError, IndexError):
+        except (
+            *(grpc.aio.AioRpcError, TimeoutError),
+            *(ValueError, KeyError, TypeError, IndexError),
+        ):
             return None
+        finally:
+            call.cancel()
 
     async def _ask_counter(self, request: Request, receive: Receive) -> tuple[int, bytes]:
         item = counter_pb2.CountItem(

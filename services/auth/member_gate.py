@@ -92,8 +92,8 @@ class SessionInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             return _Vouched(context, (self._authorization, behalf))
 
         if handler.response_streaming:
-            return wrap_handler(handler, lambda inner: _guard_stream(admit, inner), is_stream=True)
-        return wrap_handler(handler, lambda inner: _guard_unary(admit, inner), is_stream=False)
+            return wrap_handler(handler, lambda inner: _guard_stream(admit, inner))
+        return wrap_handler(handler, lambda inner: _guard_unary(admit, inner))
 
     async def _check(self, signed: Signed, method: str, request: Any) -> None:
         if method in CONFIRMED and not signed.session.is_confirmed(

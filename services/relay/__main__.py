@@ -6,13 +6,11 @@ import asyncio
 import os
 import time
 
-import grpc.aio
-
 from admission.interceptor import DirectCallers
 from dialects.registry import DIALECTS
 from gatebeyz.auth.v1 import auth_pb2_grpc
 from gatebeyz.counter.v1 import counter_pb2_grpc
-from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
+from gatebeyz.inference.v1 import inference_pb2
 from gatebeyz.ledger.v1 import ledger_pb2_grpc
 from gatebeyz.status.v1 import status_pb2_grpc
 from runtime import logs
@@ -48,10 +46,8 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
     secrets = config.signer(), config.pseudonyms()
     parts = Parts(catalog.current, DIALECTS, *secrets, dialer, registry, watch, holds, outbox)
     reporter = Reporter(status_pb2_grpc.ReportServiceStub(channel), parts.health, registry)
+    inference = InferenceService(parts)
     outbox.recover()
-
-    def attach(server: grpc.aio.Server) -> None:
-        inference_pb2_grpc.add_InferenceServiceServicer_to_server(InferenceService(parts), server)
 
     async def finish() -> None:
         await outbox.drain(OUTBOX_DRAIN_S)
@@ -62,10 +58,11 @@ async def main(config: RelayConfig, catalog: CatalogFile) -> None:
             name="relay",
             config=config,
             listen=config.listen,
-            attach=attach,
+            attach=inference.attach,
             service_names=list_services(inference_pb2),
             ready=parts.is_ready,
             background=(outbox.run, holds.run, watch.run, catalog.follow, reporter.run),
+            on_stop=inference.go_away,
             on_drain=finish,
             interceptors=(callers,),
         )

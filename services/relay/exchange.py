@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import re
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -144,7 +145,10 @@ class Exchange:
         self._span = tracing.UNTRACED
         self._is_closed = False
         self._has_bytes = False
-        now = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = math.inf
+        now = self._loop.time()
         first_s = timeouts.first_byte_s if call.stream else timeouts.first_byte_whole_s
         self._first_at = now + first_s
         self._end_at = now + timeouts.total_s
@@ -188,19 +192,18 @@ class Exchange:
 
         ``within_s`` shortens the wait for this one read.
         """
-        if self._is_closed or self._response is None:
+        response = self._response
+        if self._is_closed or response is None:
             raise Closed
-        deadline = self._first_at
-        if self._has_bytes:
-            idle_s = self._timeouts.idle_s if within_s is None else within_s
-            deadline = min(asyncio.get_running_loop().time() + idle_s, self._end_at)
+        self._expect_by(within_s)
         try:
-            async with asyncio.timeout_at(deadline):
-                data = await self._response.content.readany()
-        except Closed:
+            data = await response.content.readany()
+        except (Closed, TimedOut):
             raise
         except _FAILURES as error:
             raise self._explain(error) from error
+        finally:
+            self._deadline = math.inf
         self._has_bytes = True
         return data
 
@@ -214,14 +217,38 @@ class Exchange:
         if self._is_closed:
             return
         self._is_closed = True
+        if self._timer is not None:
+            self._timer.cancel()
         self._span.end()
         if self._response is None:
             if self._scope is not None:
                 with contextlib.suppress(RuntimeError):  # it ends already
-                    self._scope.reschedule(asyncio.get_running_loop().time())
+                    self._scope.reschedule(self._loop.time())
         elif not self.at_eof:
             self._response.content.set_exception(Closed())
             self._response.close()
+
+    def _expect_by(self, within_s: float | None) -> None:
+        """Give a read its deadline. One timer looks after all reads: each sets a number."""
+        self._deadline = self._first_at
+        if self._has_bytes:
+            idle_s = self._timeouts.idle_s if within_s is None else within_s
+            self._deadline = min(self._loop.time() + idle_s, self._end_at)
+        if self._timer is not None and self._timer.when() > self._deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._deadline, self._look_after)
+
+    def _look_after(self) -> None:
+        """End a read whose time is over; wait on where it has some left."""
+        self._timer = None
+        if self._is_closed or self._deadline == math.inf or self._response is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._look_after)
+        else:
+            self._response.content.set_exception(TimedOut())
 
     def _explain(self, error: Exception) -> ExchangeError:
         """What a failure of the transport means."""

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 import grpc.aio
 
 from dialects.dialect import Dialect
-from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
+from gatebeyz.inference.v1 import inference_pb2
 from runtime.catalog import Catalog
 from runtime.grants import Signer
+from runtime.link.serving import LinkedService
 from runtime.pseudonym import Pseudonyms
 from services.relay.exchange import Dialer
 from services.relay.generation import Generation
@@ -44,10 +45,11 @@ class Parts:
         return self.watch.is_fresh and self.outbox.is_healthy
 
 
-class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
+class InferenceService(LinkedService):
     """Same dialect in and out: the upstream's bytes pass untouched."""
 
     def __init__(self, parts: Parts) -> None:
+        super().__init__()
         self._parts = parts
 
     async def Generate(  # noqa: N802 - the name is the proto's

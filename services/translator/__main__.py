@@ -9,7 +9,7 @@ import grpc.aio
 
 from admission.interceptor import DirectCallers
 from gatebeyz.counter.v1 import counter_pb2_grpc
-from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
+from gatebeyz.inference.v1 import inference_pb2
 from gatebeyz.translation.v1 import translation_pb2, translation_pb2_grpc
 from runtime import logs
 from runtime.catalog_file import CatalogFile
@@ -17,8 +17,9 @@ from runtime.channels import open_channel
 from runtime.config import ConfigError, main_config
 from runtime.grants import Signer, parse_keys
 from runtime.interceptors import ServiceTokenInterceptor
+from runtime.link.calling import LinkedInference
 from runtime.pseudonym import Pseudonyms
-from runtime.serving import Process, run, serve
+from runtime.serving import Process, list_services, run, serve
 from services.translator.config import Config
 from services.translator.estimate import InputEstimate
 from services.translator.memory import Memory
@@ -28,12 +29,13 @@ from services.translator.translation import TranslationService
 
 async def main(config: Config, catalog: CatalogFile) -> None:
     """Compose the process and serve until told to stop."""
-    relay = open_channel(config.relay, config.service_token, config.tls)
+    channel = open_channel(config.relay, config.service_token, config.tls)
+    relay = LinkedInference(channel, config.service_token)
     counter = open_channel(config.counter, config.service_token, config.tls)
     inference = InferenceService(
         Parts(
             catalog=catalog.current,
-            relay=inference_pb2_grpc.InferenceServiceStub(relay),
+            relay=relay,
             estimate=InputEstimate(counter_pb2_grpc.CounterServiceStub(counter)),
             signer=Signer(parse_keys(config.grant_keys.reveal())),
             memory=Memory(
@@ -46,11 +48,12 @@ async def main(config: Config, catalog: CatalogFile) -> None:
     callers = DirectCallers(config, "translator")
 
     def attach(server: grpc.aio.Server) -> None:
-        inference_pb2_grpc.add_InferenceServiceServicer_to_server(inference, server)
+        inference.attach(server)
         translation_pb2_grpc.add_TranslationServiceServicer_to_server(translation, server)
 
     async def close() -> None:
-        await asyncio.gather(callers.close(), relay.close(), counter.close())
+        await asyncio.gather(relay.close(), callers.close())
+        await asyncio.gather(channel.close(), counter.close())
 
     await serve(
         Process(
@@ -58,11 +61,9 @@ async def main(config: Config, catalog: CatalogFile) -> None:
             config=config,
             listen=config.listen,
             attach=attach,
-            service_names=(
-                inference_pb2.DESCRIPTOR.services_by_name["InferenceService"].full_name,
-                translation_pb2.DESCRIPTOR.services_by_name["TranslationService"].full_name,
-            ),
+            service_names=list_services(inference_pb2, translation_pb2),
             background=(catalog.follow,),
+            on_stop=inference.go_away,
             on_drain=close,
             interceptors=(callers, ServiceTokenInterceptor(config.service_token)),
         )

@@ -19,10 +19,11 @@ from dialects import json_text
 from dialects.dialect import AnswerContext, Dialect, EncodeContext
 from dialects.envelope import Sealer, may_hold_envelope
 from dialects.registry import DIALECTS
-from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
+from gatebeyz.inference.v1 import inference_pb2
 from runtime.catalog import Catalog, Model, Route
 from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.grants import Grant, Signer
+from runtime.link.serving import LinkedService
 from services.translator.answer import AnswerCarrier
 from services.translator.carriage import VALUES, carry, dialect_named, parse_object
 from services.translator.estimate import InputEstimate, PendingEstimate, rough_count
@@ -46,10 +47,11 @@ class Parts:
     now: Callable[[], float] = time.time
 
 
-class InferenceService(inference_pb2_grpc.InferenceServiceServicer):
+class InferenceService(LinkedService):
     """Another dialect in front, the relay behind."""
 
     def __init__(self, parts: Parts) -> None:
+        super().__init__()
         self._parts = parts
 
     async def Generate(  # noqa: N802 - the name is the proto's

@@ -155,3 +155,55 @@ class Attempt(_message.Message):
     status: int
     result: str
     def __init__(self, upstream: _Optional[str] = ..., status: _Optional[int] = ..., result: _Optional[str] = ...) -> None: ...
+
+class LinkRequest(_message.Message):
+    __slots__ = ("frames",)
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    frames: _containers.RepeatedCompositeFieldContainer[CallFrame]
+    def __init__(self, frames: _Optional[_Iterable[_Union[CallFrame, _Mapping]]] = ...) -> None: ...
+
+class CallFrame(_message.Message):
+    __slots__ = ("call", "begin", "consumed", "cancel")
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    BEGIN_FIELD_NUMBER: _ClassVar[int]
+    CONSUMED_FIELD_NUMBER: _ClassVar[int]
+    CANCEL_FIELD_NUMBER: _ClassVar[int]
+    call: int
+    begin: GenerateRequest
+    consumed: int
+    cancel: bool
+    def __init__(self, call: _Optional[int] = ..., begin: _Optional[_Union[GenerateRequest, _Mapping]] = ..., consumed: _Optional[int] = ..., cancel: _Optional[bool] = ...) -> None: ...
+
+class LinkResponse(_message.Message):
+    __slots__ = ("frames", "instance", "going_away")
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    GOING_AWAY_FIELD_NUMBER: _ClassVar[int]
+    frames: _containers.RepeatedCompositeFieldContainer[AnswerFrame]
+    instance: str
+    going_away: bool
+    def __init__(self, frames: _Optional[_Iterable[_Union[AnswerFrame, _Mapping]]] = ..., instance: _Optional[str] = ..., going_away: _Optional[bool] = ...) -> None: ...
+
+class AnswerFrame(_message.Message):
+    __slots__ = ("call", "accepted", "answer", "status")
+    CALL_FIELD_NUMBER: _ClassVar[int]
+    ACCEPTED_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    call: int
+    accepted: bool
+    answer: GenerateResponse
+    status: CallStatus
+    def __init__(self, call: _Optional[int] = ..., accepted: _Optional[bool] = ..., answer: _Optional[_Union[GenerateResponse, _Mapping]] = ..., status: _Optional[_Union[CallStatus, _Mapping]] = ...) -> None: ...
+
+class CallStatus(_message.Message):
+    __slots__ = ("code", "message", "details", "repeatable")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    REPEATABLE_FIELD_NUMBER: _ClassVar[int]
+    code: int
+    message: str
+    details: bytes
+    repeatable: bool
+    def __init__(self, code: _Optional[int] = ..., message: _Optional[str] = ..., details: _Optional[bytes] = ..., repeatable: _Optional[bool] = ...) -> None: ...

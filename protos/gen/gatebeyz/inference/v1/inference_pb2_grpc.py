@@ -44,6 +44,11 @@ class InferenceServiceStub:
                 request_serializer=gatebeyz_dot_inference_dot_v1_dot_inference__pb2.GenerateRequest.SerializeToString,
                 response_deserializer=gatebeyz_dot_inference_dot_v1_dot_inference__pb2.GenerateResponse.FromString,
                 _registered_method=True)
+        self.Link = channel.stream_stream(
+                '/gatebeyz.inference.v1.InferenceService/Link',
+                request_serializer=gatebeyz_dot_inference_dot_v1_dot_inference__pb2.LinkRequest.SerializeToString,
+                response_deserializer=gatebeyz_dot_inference_dot_v1_dot_inference__pb2.LinkResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServiceServicer:
@@ -65,6 +70,15 @@ class InferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Link(self, request_iterator, context):
+        """Link carries many Generates at once. A stream of its own costs an RPC more than all that it
+        carries; on a link a call costs a frame, and frames that are ready together leave together.
+        For the gateway's own processes: every call brings its grant. See LinkRequest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -72,6 +86,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.Generate,
                     request_deserializer=gatebeyz_dot_inference_dot_v1_dot_inference__pb2.GenerateRequest.FromString,
                     response_serializer=gatebeyz_dot_inference_dot_v1_dot_inference__pb2.GenerateResponse.SerializeToString,
+            ),
+            'Link': grpc.stream_stream_rpc_method_handler(
+                    servicer.Link,
+                    request_deserializer=gatebeyz_dot_inference_dot_v1_dot_inference__pb2.LinkRequest.FromString,
+                    response_serializer=gatebeyz_dot_inference_dot_v1_dot_inference__pb2.LinkResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -106,6 +125,33 @@ class InferenceService:
             '/gatebeyz.inference.v1.InferenceService/Generate',
             gatebeyz_dot_inference_dot_v1_dot_inference__pb2.GenerateRequest.SerializeToString,
             gatebeyz_dot_inference_dot_v1_dot_inference__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Link(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/gatebeyz.inference.v1.InferenceService/Link',
+            gatebeyz_dot_inference_dot_v1_dot_inference__pb2.LinkRequest.SerializeToString,
+            gatebeyz_dot_inference_dot_v1_dot_inference__pb2.LinkResponse.FromString,
             options,
             channel_credentials,
             insecure,

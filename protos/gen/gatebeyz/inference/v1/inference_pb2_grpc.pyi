@@ -45,6 +45,11 @@ class InferenceServiceStub:
     An upstream's error is data: Head with its status, its body as chunks. The gateway's own
     error is a gRPC status with google.rpc.ErrorInfo (domain "gatebeyz").
     """
+    Link: _grpc.StreamStreamMultiCallable[_inference_pb2.LinkRequest, _inference_pb2.LinkResponse]
+    """Link carries many Generates at once. A stream of its own costs an RPC more than all that it
+    carries; on a link a call costs a frame, and frames that are ready together leave together.
+    For the gateway's own processes: every call brings its grant. See LinkRequest.
+    """
 
 @_typing.type_check_only
 class InferenceServiceAsyncStub(InferenceServiceStub):
@@ -62,6 +67,11 @@ class InferenceServiceAsyncStub(InferenceServiceStub):
 
     An upstream's error is data: Head with its status, its body as chunks. The gateway's own
     error is a gRPC status with google.rpc.ErrorInfo (domain "gatebeyz").
+    """
+    Link: _aio.StreamStreamMultiCallable[_inference_pb2.LinkRequest, _inference_pb2.LinkResponse]  # type: ignore[assignment]
+    """Link carries many Generates at once. A stream of its own costs an RPC more than all that it
+    carries; on a link a call costs a frame, and frames that are ready together leave together.
+    For the gateway's own processes: every call brings its grant. See LinkRequest.
     """
 
 class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -83,6 +93,17 @@ class InferenceServiceServicer(metaclass=_abc_1.ABCMeta):
 
         An upstream's error is data: Head with its status, its body as chunks. The gateway's own
         error is a gRPC status with google.rpc.ErrorInfo (domain "gatebeyz").
+        """
+
+    @_abc_1.abstractmethod
+    def Link(
+        self,
+        request_iterator: _MaybeAsyncIterator[_inference_pb2.LinkRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_inference_pb2.LinkResponse], _abc.AsyncIterator[_inference_pb2.LinkResponse]]:
+        """Link carries many Generates at once. A stream of its own costs an RPC more than all that it
+        carries; on a link a call costs a frame, and frames that are ready together leave together.
+        For the gateway's own processes: every call brings its grant. See LinkRequest.
         """
 
 def add_InferenceServiceServicer_to_server(servicer: InferenceServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
