@@ -19,6 +19,7 @@ _SCALARS: Final = {
     "boolean": "boolean",
     "null": "null",
 }
+_KINDS: Final = frozenset({*_SCALARS, "array", "object"})
 _DEMANDS: Final = (
     "minimum",
     "maximum",
@@ -169,8 +170,10 @@ def _options(schema: dict[str, Any]) -> Iterator[Any]:
             return
     kinds = schema.get("type")
     if isinstance(kinds, list):
-        # Each kind once: a hostile list would write the object out as often as it names it.
-        yield from ({**schema, "type": kind} for kind in dict.fromkeys(map(str, kinds)))
+        # Each known kind once: a hostile list would write the object out as often as it names one.
+        named = (str(kind) for kind in kinds)
+        known = dict.fromkeys(kind if kind in _KINDS else "any" for kind in named)
+        yield from ({**schema, "type": kind} for kind in known)
 
 
 def _json(value: Any) -> str:

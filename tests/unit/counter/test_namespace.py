@@ -119,6 +119,14 @@ HOSTILE: dict[str, dict[str, Any]] = {
             }
         }
     },
+    "many kinds that are none": {
+        "properties": {
+            "a": {
+                "type": [str(at) for at in range(50_000)],
+                **{str(at): 0 for at in range(50_000)},
+            }
+        }
+    },
     "all of many required": {
         "properties": {str(at): {} for at in range(50_000)},
         "required": [str(at) for at in range(50_000)],
