@@ -199,13 +199,15 @@ class Generation:
 
     def _guess(self, usage: Usage, output_floor: int) -> Usage:
         """The usage, with our own guess where the upstream could not or did not tell."""
-        size = len(self._order.request.body)
         guess = Usage(
-            input=math.ceil(size / _BYTES_PER_TOKEN) if usage.input is None else usage.input,
+            input=self._input_guess() if usage.input is None else usage.input,
             output=max(usage.output or 0, output_floor),
             estimated=True,
         )
         return usage.merge(guess)
+
+    def _input_guess(self) -> int:
+        return math.ceil(len(self._order.request.body) / _BYTES_PER_TOKEN)
 
     def _head(self) -> inference_pb2.Head:
         route, answer = self._route, self._answer
@@ -263,6 +265,10 @@ class Generation:
 
     def _observe(self) -> None:
         metrics.observe_attempts(self._attempts, is_count=self._order.is_count)
+        if not self._order.is_count:
+            # The customer pays for the last one, where it came to anything.
+            unpaid = self._attempts[:-1] if self._usage.is_reported else self._attempts
+            metrics.observe_unpaid(unpaid, self._input_guess(), self._order.model.prices)
         if (route := self._route) is None:
             return
         model, upstream = self._order.model.id, route.upstream

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from gatebeyz.inference.v1 import inference_pb2
 from runtime.metrics import DURATION_BUCKETS, FIRST_BYTE_BUCKETS
+from runtime.prices import Prices
 from services.relay.revocation import Registry, RevocationWatch
 from services.relay.route import Attempt, Result
 from services.relay.settlement import Outbox
@@ -38,6 +40,11 @@ TOKENS: Final = Counter(
 ESTIMATED: Final = Counter(
     "gatebeyz_relay_estimated_usage_total", "Generates whose usage the upstream did not report",
     ("upstream",),
+)  # fmt: skip
+UNPAID: Final = Counter(
+    "gatebeyz_relay_unpaid_dollars_total",
+    "Price of the input of attempts that upstreams may bill and no customer pays",
+    ("upstream", "result"),
 )  # fmt: skip
 _IN_FLIGHT: Final = Gauge("gatebeyz_relay_in_flight", "Generates that run")
 _REVOCATION_SILENCE: Final = Gauge(
@@ -76,6 +83,16 @@ def observe_attempts(attempts: list[Attempt], *, is_count: bool) -> None:
         ATTEMPTS.labels(upstream, attempt.result).inc()
         if not is_count:
             UPSTREAM_HEALTHY.labels(upstream).set(attempt.result in _ANSWERED)
+
+
+def observe_unpaid(attempts: Sequence[Attempt], input_tokens: int, prices: Prices | None) -> None:
+    """Note what attempts may cost the operator: nobody is charged for them."""
+    if prices is None:
+        return
+    dollars = input_tokens * prices.rates_for(input_tokens).input / 1e12
+    for attempt in attempts:
+        if attempt.may_be_billed:
+            UNPAID.labels(attempt.route.upstream, attempt.result).inc(dollars)
 
 
 def observe_usage(model: str, upstream: str, usage: inference_pb2.Usage) -> None:

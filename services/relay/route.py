@@ -56,6 +56,11 @@ class Attempt:
         """Whether the upstream may have begun to work."""
         return self.result is not Result.CONNECT_FAILED
 
+    @property
+    def may_be_billed(self) -> bool:
+        """Whether the upstream may ask for money though nothing came of it."""
+        return self.result in (Result.DISCONNECTED, Result.SERVER_ERROR, Result.ERROR_EVENT)
+
 
 class Answering(Protocol):
     """What ``open`` gives: an answer whose first bytes are there."""

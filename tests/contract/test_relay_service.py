@@ -26,6 +26,7 @@ from runtime.config import SecretText
 from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.grants import Grant, Signer
 from runtime.interceptors import FaultInterceptor
+from runtime.prices import Prices, Rates
 from runtime.pseudonym import Pseudonyms
 from services.relay.exchange import Dialer, Timeouts
 from services.relay.hold import Holds
@@ -37,6 +38,7 @@ from tests.doubles.upstream import ScriptedUpstream, hangup, silence, stream, wh
 NOW = 1_800_000_000.0
 TIMEOUTS = Timeouts()
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+INPUT_RATE = 3_000_000
 CREDENTIAL = "upstream-secret-000000"
 
 START = (
@@ -135,7 +137,11 @@ def make_catalog(*urls: str, **abilities: bool) -> Catalog:
         for place, url in enumerate(urls, 1)
     ]
     routes = tuple(Route(up.name, up.dialect, f"{up.name}-model") for up in upstreams)
-    return build_catalog(upstreams, [Model("claude-x", "Claude X", routes)], [])
+    return build_catalog(
+        upstreams,
+        [Model("claude-x", "Claude X", routes, prices=Prices(Rates(input=INPUT_RATE)))],
+        [],
+    )
 
 
 @contextlib.asynccontextmanager
