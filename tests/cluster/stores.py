@@ -142,6 +142,23 @@ class StorePods:
                 return str(named[0]).partition(".")[0]
         return ""
 
+    async def are_known(self) -> bool:
+        """Whether every Sentinel knows both replicas and both other Sentinels.
+
+        A replica that attached within the last ten seconds is not known yet: a fail-over would
+        leave it behind until the lost pod is back.
+        """
+        for number in range(REPLICAS):
+            try:
+                async with self.client(f"sentinel-{number}", 26379) as client:
+                    for what in ("REPLICAS", "SENTINELS"):
+                        known = await client.execute_command("SENTINEL", what, "gatebeyz")
+                        if len(known) < REPLICAS - 1:
+                            return False
+            except redis.exceptions.RedisError:
+                return False
+        return True
+
     def log_tails(self) -> str:
         """The last lines of every pod."""
         return "\n".join(f"{name}:\n{child.log_tail(8)}" for name, child in self.children.items())
