@@ -144,7 +144,7 @@ def _credits_hosts(cluster: Cluster) -> list[str]:
 
 async def _fail_over(pods: StorePods, figures: Figures) -> None:
     async with asyncio.timeout(AWAY_S):
-        while not await pods.are_known():
+        while not await pods.are_known():  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.2)
     figures.killed = await pods.primary()
     before = Counter(figures.plan.answered)
