@@ -21,6 +21,7 @@ from typing import Final, TypeVar
 
 from runtime.faults import Reason, ServiceFault
 from runtime.logs import get_logger
+from services.counter.fair_line import FairLine
 from services.counter.feed import Feed
 from services.counter.job import (
     Counted,
@@ -148,7 +149,7 @@ class Pool:
         self._queue_bytes = queue_bytes
         self._job_limit_s = job_limit_s
         self._command = command
-        self._idle: asyncio.Queue[Worker] = asyncio.Queue()
+        self._idle: FairLine[Worker] = FairLine()
         self._workers: set[Worker] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._items = 0
@@ -266,7 +267,7 @@ class Pool:
 
     def _return(self, worker: Worker, outcome: _Outcome) -> None:
         if outcome is _Outcome.USABLE:
-            self._idle.put_nowait(worker)
+            self._idle.put(worker)
             return
         repair = self._recover if outcome is _Outcome.ABANDONED else self._replace
         task = asyncio.ensure_future(repair(worker))
@@ -300,7 +301,7 @@ class Pool:
     async def _add_worker(self) -> None:
         worker = await Worker.start(self._command)
         self._workers.add(worker)
-        self._idle.put_nowait(worker)
+        self._idle.put(worker)
 
     def _limit_s(self, job: Job) -> float:
         """The limit is for _LIMIT_BYTES; larger jobs get more in proportion."""
