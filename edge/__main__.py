@@ -54,7 +54,8 @@ async def main(config: Config, catalog: CatalogFile) -> None:
         listeners.append(listener(app, entrance.listen, config.drain_s, shedder))
     for pages, listen in site_apps(config, catalog.current, auth, surfaces):
         listeners.append(listener(pages, listen, config.drain_s))
-    tasks = [asyncio.create_task(catalog.follow()), asyncio.create_task(shedder.run())]
+    background = (catalog.follow(), shedder.run(), shedder.follow(Readiness([relay]).is_ready))
+    tasks = [asyncio.create_task(work) for work in background]
     try:
         await serve_all(listeners, drain, config.drain_pause_s, config.drain_s)
     finally:

@@ -2,11 +2,14 @@
 
 Under more load than it can carry, a server that takes everything in answers everything late, and
 then nothing in time. What tells is how long work waits for its turn of the event loop: a beat is
-due at fixed moments, and how late it comes is the delay of everything else too. A moment's pause
-is no overload: what counts is the lesser of two beats in a row, the delay that stays (as in CoDel,
-RFC 8289). From ``limit_s / 5`` on, new requests are refused at random, the more the longer the
-delay, all of them from ``limit_s`` on (random early detection, Floyd and Jacobson 1993). The law
-has no state to swing with; what runs already is never touched.
+due at fixed moments, and how late it comes is the delay of everything else too. The relay's loop
+is judged in the same way, by how long a health check of it takes: what waits there waits too,
+while this loop may be idle. A moment's pause is no overload: what counts is the lesser of two
+waits in a row, the delay that stays (as in CoDel, RFC 8289).
+
+From ``limit_s / 5`` on, new requests are refused at random, the more the longer the delay, all of
+them from ``limit_s`` on (random early detection, Floyd and Jacobson 1993). The law has no state to
+swing with; what runs already is never touched.
 
 A refusal is decided and written before the request is anything but a path: no task, no body, no
 key. It costs a small part of what it saves, and that bounds what serving twice too much costs.
@@ -17,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 import orjson
@@ -31,6 +34,7 @@ from runtime.identity import new_request_id
 from runtime.logs import get_logger
 
 BEAT_S: Final = 0.025
+CHECK_S: Final = 0.1
 FIRST_PART: Final = 5
 # A shedding that stopped for so long is over, and told of.
 QUIET_S: Final = 5.0
@@ -42,8 +46,25 @@ _SURFACES: Final[Mapping[bytes, Dialect]] = {
 _MESSAGE: Final = "The gateway is busier than it can be. Try again in a moment."
 
 
+class _Waits:
+    """The last two waits of a kind, in seconds."""
+
+    __slots__ = ("_before_s", "_last_s")
+
+    def __init__(self) -> None:
+        self._last_s = self._before_s = 0.0
+
+    def note(self, waited_s: float) -> None:
+        """One is over."""
+        self._before_s, self._last_s = self._last_s, max(0.0, waited_s)
+
+    def standing(self, running_s: float) -> float:
+        """What every one waits at least; the one that runs now has waited ``running_s``."""
+        return min(self._last_s, max(self._before_s, running_s))
+
+
 class Shedder:
-    """The delay of one event loop, and what follows from it for new requests.
+    """The delay of this loop and the relay's, and what follows from it for new requests.
 
     ``limit_s`` is the delay at which all are refused, 0 for none ever; ``max_in_flight`` is how
     many a listener may have at once. ``clock`` gives seconds, ``chance`` a number below 1.
@@ -61,8 +82,10 @@ class Shedder:
         self._max_in_flight = max_in_flight
         self._clock = clock
         self._chance = chance
-        self._late_s = self._before_s = 0.0  # of the last beat, and of the one before it
+        self._beats = _Waits()
+        self._checks = _Waits()
         self._due_at = clock() + BEAT_S
+        self._asked_at: float | None = None
         self._refused = 0
         self._refused_at = 0.0
 
@@ -72,10 +95,19 @@ class Shedder:
             await asyncio.sleep(BEAT_S)
             self.beat()
 
+    async def follow(self, check: Callable[[], Awaitable[object]]) -> None:
+        """Ask the relay how it is, for ever; one that is away is not busy."""
+        while True:
+            self._asked_at = self._clock()
+            await check()
+            self._checks.note(self._clock() - self._asked_at)
+            self._asked_at = None
+            await asyncio.sleep(CHECK_S)
+
     def beat(self) -> None:
         """A beat came: note how late, and when the next one is due."""
         now = self._clock()
-        self._before_s, self._late_s = self._late_s, max(0.0, now - self._due_at)
+        self._beats.note(now - self._due_at)
         self._due_at = now + BEAT_S
         if self._refused and now - self._refused_at > QUIET_S:
             get_logger().warning("shed requests", refused=self._refused)
@@ -83,8 +115,9 @@ class Shedder:
 
     def delay_s(self) -> float:
         """How long work has been waiting for its turn, and still does."""
-        overdue_s = self._clock() - self._due_at
-        return min(self._late_s, max(self._before_s, overdue_s))
+        now = self._clock()
+        asked_at = now if self._asked_at is None else self._asked_at
+        return max(self._beats.standing(now - self._due_at), self._checks.standing(now - asked_at))
 
     def refuses(self, in_flight: int) -> bool:
         """Whether a request that came just now is not to be taken in."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import deque
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field
 import orjson
 import pytest
 
-from edge.shedding import BEAT_S, QUIET_S, RETRY_AFTER_S, Shedder
+from edge.shedding import BEAT_S, CHECK_S, QUIET_S, RETRY_AFTER_S, Shedder
 
 LIMIT_S = 0.1
 MANY = 1_000
@@ -83,6 +84,26 @@ def test_it_is_over_with_the_next_beat_in_time() -> None:
     stay(shedder, clock, 0, 1)
 
     assert not shedder.refuses(0)
+
+
+async def test_a_relay_that_answers_late_counts_as_this_loop_does() -> None:
+    clock, answered = Clock(), asyncio.Semaphore(0)
+    shedder = shedder_of(clock)
+    following = asyncio.create_task(shedder.follow(answered.acquire))
+    delays = []
+    for _ in range(2):
+        await asyncio.sleep(2 * CHECK_S)
+        clock.now += BEAT_S
+        shedder.beat()
+        clock.now += 1
+        delays.append(shedder.delay_s())
+        shedder.beat()
+        answered.release()
+        await asyncio.sleep(0.01)
+    following.cancel()
+
+    assert delays == [0, pytest.approx(1, abs=2 * BEAT_S)]
+    assert shedder.refuses(0)
 
 
 def test_zero_never_sheds_by_delay() -> None:
