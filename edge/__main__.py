@@ -39,7 +39,7 @@ async def main(config: Config, catalog: CatalogFile) -> None:
     token = config.service_token
     links = LinkedInference(relay, token), LinkedInference(translator, token)
     stubs = Stubs.of(auth, counter, links[0], config.count_tokens_per_minute, catalog.current)
-    readiness, drain = Readiness([auth, relay]), Drain()
+    is_ready, drain = Readiness([auth, relay]).is_ready, Drain()
     shedder = Shedder(config.shed_delay_s, config.max_in_flight)
     metrics.watch_process(leases, shedder.delay_s)
     observe("edge", config)
@@ -48,19 +48,16 @@ async def main(config: Config, catalog: CatalogFile) -> None:
     surfaces: dict[auth_pb2.Product, ASGIApp] = {}
     for entrance in entrances(config, leases):
         admittance = Admittance(entrance, catalog.current, *links, config.max_body_bytes)
-        hosts = entrance.hosts
-        app = create_app(admittance, stubs, drain, config.patience, hosts, readiness.is_ready)
+        app = create_app(admittance, stubs, drain, config.patience, entrance.hosts, is_ready)
         surfaces[entrance.product] = app
         listeners.append(listener(app, entrance.listen, config.drain_s, shedder))
     for pages, listen in site_apps(config, catalog.current, auth, surfaces):
         listeners.append(listener(pages, listen, config.drain_s))
-    background = (catalog.follow(), shedder.run(), shedder.follow(Readiness([relay]).is_ready))
-    tasks = [asyncio.create_task(work) for work in background]
+    background = asyncio.gather(catalog.follow(), shedder.run(Readiness([relay]).is_ready))
     try:
         await serve_all(listeners, drain, config.drain_pause_s, config.drain_s)
     finally:
-        for task in tasks:
-            task.cancel()
+        background.cancel()
         await leases.close()
         for closing in (*links, *channels):
             await closing.close()

@@ -89,14 +89,17 @@ class Shedder:
         self._refused = 0
         self._refused_at = 0.0
 
-    async def run(self) -> None:
-        """Beat for ever."""
-        while True:
-            await asyncio.sleep(BEAT_S)
-            self.beat()
+    async def run(self, check: Callable[[], Awaitable[object]]) -> None:
+        """Beat for ever, and ask the relay how it is; one that is away is not busy."""
+        asking = asyncio.create_task(self._ask(check))
+        try:
+            while True:
+                await asyncio.sleep(BEAT_S)
+                self.beat()
+        finally:
+            asking.cancel()
 
-    async def follow(self, check: Callable[[], Awaitable[object]]) -> None:
-        """Ask the relay how it is, for ever; one that is away is not busy."""
+    async def _ask(self, check: Callable[[], Awaitable[object]]) -> None:
         while True:
             self._asked_at = self._clock()
             await check()

@@ -89,7 +89,7 @@ def test_it_is_over_with_the_next_beat_in_time() -> None:
 async def test_a_relay_that_answers_late_counts_as_this_loop_does() -> None:
     clock, answered = Clock(), asyncio.Semaphore(0)
     shedder = shedder_of(clock)
-    following = asyncio.create_task(shedder.follow(answered.acquire))
+    running = asyncio.create_task(shedder.run(answered.acquire))
     delays = []
     for _ in range(2):
         await asyncio.sleep(2 * CHECK_S)
@@ -100,7 +100,7 @@ async def test_a_relay_that_answers_late_counts_as_this_loop_does() -> None:
         shedder.beat()
         answered.release()
         await asyncio.sleep(0.01)
-    following.cancel()
+    running.cancel()
 
     assert delays == [0, pytest.approx(1, abs=2 * BEAT_S)]
     assert shedder.refuses(0)
