@@ -84,14 +84,15 @@ class Crowd:
         into = stage if is_counted else Stage()
         into.offered += 1
         ask, request = next(self._asks)
-        free = self._free[ask.port]
         began = time.monotonic()
         try:
-            caller = free.pop() if free else await connect(ask.port)
+            caller = await self._caller(ask.port)
             caller.begun.clear()
             answered = asyncio.ensure_future(caller.ask(request, ask.shape.checker()))
             if ask.leaves:
-                await caller.begun.wait()
+                begun = asyncio.ensure_future(caller.begun.wait())
+                await asyncio.wait([begun, answered], return_when=asyncio.FIRST_COMPLETED)
+                begun.cancel()
                 caller.close()
             await answered
             into.good_s.append(time.monotonic() - began)
@@ -106,7 +107,15 @@ class Crowd:
         if caller.must_close:
             caller.close()
         else:
-            free.append(caller)
+            self._free[ask.port].append(caller)
+
+    async def _caller(self, port: int) -> Caller:
+        """One on a connection that is free and open still, else on a new one."""
+        free = self._free[port]
+        while free:
+            if not (caller := free.pop()).must_close:
+                return caller
+        return await connect(port)
 
     def close(self) -> None:
         """Hang up."""

@@ -24,7 +24,7 @@ from gatebeyz.ledger.v1 import ledger_pb2
 from laptop.child import Command, Probe
 from laptop.embedded_store import EmbeddedStore
 from laptop.operator_client import OperatorClient, open_operator
-from laptop.profile import METRICS_LISTEN, Profile, make_profile, read_secret
+from laptop.profile import METRICS_LISTEN, SITES, Profile, make_profile, read_secret
 from laptop.secret_file import OPERATOR_TOKEN
 from laptop.supervisor import Supervisor
 from runtime.config import SecretText
@@ -39,6 +39,7 @@ CLAUDE: Final = "claude-sonnet-4-5"
 GPT_CHAT: Final = "gpt-4.1"
 GPT_RESPONSES: Final = "gpt-5"
 CREDIT_MICROS: Final = 10**12
+_OTHER_LISTENS: Final = ("GATEBEYZ_CREDITS_LISTEN", *(f"GATEBEYZ_{site}_LISTEN" for site in SITES))
 _LIMITS: Final = {
     "requests_per_minute": 10**8,
     "input_tokens_per_minute": 10**11,
@@ -235,6 +236,37 @@ async def running_gateway(
 
 def _module(name: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", name, *arguments)
+
+
+@contextlib.asynccontextmanager
+async def running_bare(folder: Path, gateway: Gateway, core: int | None) -> AsyncIterator[System]:
+    """The same edge and relay without authentication, limits and settlement (``bare.py``)."""
+    edge_port, relay_port = free_port(), free_port()
+    own = {
+        "GATEBEYZ_EDGE_LISTEN": f"127.0.0.1:{edge_port}",
+        "GATEBEYZ_RELAY_LISTEN": f"127.0.0.1:{relay_port}",
+        "GATEBEYZ_RELAY_TARGET": f"127.0.0.1:{relay_port}",
+        "GATEBEYZ_RELAY_OUTBOX": "",
+        **dict.fromkeys(_OTHER_LISTENS, ""),
+    }
+    profile = gateway.profile
+    relay = next(command for command in profile.services if command.name == "relay")
+    commands = [
+        Command(
+            f"bare-{command.name}",
+            _module("tests.bench.bare", command.name),
+            {**command.environ, **own},
+            tcp_probe(port),
+        )
+        for command, port in ((relay, relay_port), (profile.edge, edge_port))
+    ]
+    supervisor = Supervisor(folder, print)
+    try:
+        with on_core(core):
+            await supervisor.start(commands, START_S)
+        yield System("bare", edge_port, tuple(child.pid or 0 for child in supervisor.children))
+    finally:
+        await supervisor.stop()
 
 
 def _with_metrics(command: Command, listen: str) -> Command:

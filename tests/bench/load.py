@@ -100,7 +100,7 @@ class Caller(asyncio.Protocol):
         self._parser: Any = None
         self._headers: dict[bytes, bytes] = {}
         self._error_body = b""
-        self.must_close = False
+        self.must_close = False  # nothing more can be asked on this connection
         self.begun = asyncio.Event()  # an answer's head came
 
     async def ask(self, request: bytes, checker: Checker) -> None:
@@ -114,6 +114,7 @@ class Caller(asyncio.Protocol):
 
     def close(self) -> None:
         """Hang up, whatever runs."""
+        self.must_close = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -121,6 +122,7 @@ class Caller(asyncio.Protocol):
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.must_close = True
         self._fail(ConnectionError("the connection was closed before the answer was whole"))
 
     def data_received(self, data: bytes) -> None:
@@ -137,7 +139,8 @@ class Caller(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._status = self._parser.get_status_code()
         self.begun.set()
-        self.must_close = self._headers.get(b"connection", b"").lower() == b"close"
+        if self._headers.get(b"connection", b"").lower() == b"close":
+            self.must_close = True
 
     def on_body(self, data: bytes) -> None:
         if self._status == OK:

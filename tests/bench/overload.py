@@ -1,8 +1,8 @@
 """``python -m tests.bench.overload``: what is left of the peak when twice as much comes in.
 
-First the peak: callers who wait for their answers, more and more of them, and a stage of somewhat
-more than they get. Then requests that come whether or not the ones before are answered, at the
-peak's rate, at half and at twice that. Whatever is not
+Requests come whether or not the ones before are answered. First somewhat more of them than fit a
+core by what one costs: what is answered then is the peak. Then half of the peak's rate, the same,
+twice and four times that. Whatever is not
 a right answer must be a refusal that a client can act on: 529, 503 or 429 in its dialect, with
 ``retry-after``, within a second.
 """
@@ -20,18 +20,16 @@ from typing import Final
 
 import uvloop
 
-from tests.bench.crowd import WARM_S, Ask, Crowd, Stage
-from tests.bench.load import drive, quantile
+from tests.bench.crowd import Ask, Crowd, Stage
+from tests.bench.load import quantile
 from tests.bench.run import PRODUCTION, Settings, running_bench
 from tests.bench.scenario import Side
 from tests.bench.shape import native
+from tests.bench.soak import saturation
 from tests.bench.wish import Wish
 
-CROWDS: Final = (16, 32, 64)
-PEAK_S: Final = 4.0
 STAGE_S: Final = 10.0
-# Callers who wait for answers may leave a part of the peak unused.
-PUSH: Final = 1.5
+PUSH: Final = 1.3
 LOADS: Final = (0.5, 1.0, 2.0, 4.0)
 
 
@@ -64,19 +62,15 @@ async def overload(folder: Path, say: Callable[[str], None]) -> Verdict:
     async with running_bench(folder, Settings.read(os.environ), say, PRODUCTION) as bench:
         key = (await bench.gateway.plan_keys())[0]
         port = bench.systems[Side.GATEWAY].port
-        await drive(port, shape, [key], CROWDS[0], WARM_S)
-        rates = []
-        for at_once in CROWDS:
-            tally = await drive(port, shape, [key], at_once, PEAK_S)
-            rates.append(tally.requests / tally.elapsed_s)
-            say(f"{at_once} at once: {rates[-1]:.0f} answers/s")
         crowd = Crowd([Ask(port, shape, key)])
-        pushed = await crowd.come(max(rates) * PUSH, STAGE_S)
-        peak, stages = max(*rates, len(pushed.good_s) / STAGE_S), {}
-        say(f"{PUSH:g} times as many: {len(pushed.good_s) / STAGE_S:.0f} answers/s")
+        rate = await saturation(bench.gateway, crowd, say)
+        pushed = await crowd.come(rate * PUSH, STAGE_S)
+        peak, stages = len(pushed.good_s) / STAGE_S, {}
+        say(f"{rate * PUSH:.0f} requests/s: {peak:.0f} answers/s")
         for load in LOADS:
             stages[load] = await crowd.come(peak * load, STAGE_S)
             say(Verdict(peak, {load: stages[load]}).render())
+            peak = max(peak, len(stages[load].good_s) / STAGE_S)
             await asyncio.sleep(1)
         crowd.close()
     return Verdict(peak, stages)

@@ -21,7 +21,14 @@ from edge.config import SHED_DELAY_S
 from laptop.profile import SHED_DELAY
 from tests.bench import process
 from tests.bench.ceiling import running_ceiling
-from tests.bench.gateway import Gateway, System, running_floor, running_gateway, running_provider
+from tests.bench.gateway import (
+    Gateway,
+    System,
+    running_bare,
+    running_floor,
+    running_gateway,
+    running_provider,
+)
 from tests.bench.load import Tally, drive, held_open, quantile
 from tests.bench.process import on_core
 from tests.bench.report import Figures, Line, Row
@@ -181,7 +188,9 @@ async def running_bench(
         floor = await stack.enter_async_context(running_floor(folder, provider, core))
         ceiling = await stack.enter_async_context(running_ceiling(folder, provider, core))
         gateway = await stack.enter_async_context(running_gateway(folder, provider, core, environ))
+        bare = await stack.enter_async_context(running_bare(folder, gateway, core))
         systems = {
+            Side.BARE: bare,
             Side.DIRECT: provider,
             Side.FLOOR: floor,
             Side.GATEWAY: gateway.api,

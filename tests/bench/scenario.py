@@ -19,6 +19,7 @@ class Side(StrEnum):
     CEILING = "ceiling"
     GATEWAY = "gateway"
     PREPAID = "prepaid"
+    BARE = "bare"  # edge and relay without authentication, limits and settlement
     COLD = "cold"  # the gateway, a key of its own for every request
 
 
@@ -133,6 +134,10 @@ SCENARIOS: Final = (
     Scenario(
         "cold", "cold key, 4 at once, to a warm one's", _REQUEST,
         4, Unit.REQUEST, base=Side.GATEWAY, measured=Side.COLD, limit=60,
+    ),
+    Scenario(
+        "admission", "key, limits and settlement, 16 at once, to none", _REQUEST,
+        16, Unit.REQUEST, Goal(1.15, 1.08), base=Side.BARE,
     ),
     Scenario(
         "prepaid", "prepaid key, 16 at once, to a plan's", _REQUEST,

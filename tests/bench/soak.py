@@ -122,7 +122,7 @@ async def soak(folder: Path, seconds: float, say: Callable[[str], None]) -> str:
         plan_key, prepaid_key = (await gateway.plan_keys())[0], (await gateway.prepaid_keys())[0]
         await drive(gateway.api.port, native(Wish()), [plan_key], WARM_AT, WARM_S)
         crowd, total = Crowd(mix(gateway, plan_key, prepaid_key)), Stage()
-        rate = await half_of_saturation(gateway, crowd, say)
+        rate = await saturation(gateway, crowd, say) / 2
         samples = [await read_all(gateway, 0)]
         begun = time.monotonic()
         for number in range(SAMPLES):
@@ -137,15 +137,14 @@ async def soak(folder: Path, seconds: float, say: Callable[[str], None]) -> str:
     return render(samples, total, rate, time.monotonic() - begun)
 
 
-async def half_of_saturation(gateway: Gateway, crowd: Crowd, say: Callable[[str], None]) -> float:
-    """Half of the rate at which the mix would keep the gateway's core busy, by its CPU time."""
+async def saturation(gateway: Gateway, crowd: Crowd, say: Callable[[str], None]) -> float:
+    """The rate at which these requests would keep the gateway's core busy, by its CPU time."""
     tree = gateway.api.processes()
     before, begun = process.cpu_s(tree), time.monotonic()
     await crowd.come(PROBE_RATE, PROBE_S, warm_s=0)
     busy = (process.cpu_s(tree) - before) / (time.monotonic() - begun)
-    rate = PROBE_RATE / busy / 2
-    say(f"{PROBE_RATE:.0f} requests/s keep {busy:.0%} of a core busy; half of all is {rate:.0f}/s")
-    return rate
+    say(f"{PROBE_RATE:.0f} requests/s keep {busy:.0%} of a core busy")
+    return PROBE_RATE / busy
 
 
 def render(samples: list[dict[str, Sample]], total: Stage, rate: float, took_s: float) -> str:
