@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 
 from admission.lease import LeaseHolder
-from runtime.metrics import DURATION_BUCKETS, FIRST_BYTE_BUCKETS
+from runtime.metrics import DURATION_BUCKETS, FIRST_BYTE_BUCKETS, keep_children
 
 REQUESTS: Final = Counter(
     "gatebeyz_edge_requests_total", "Public requests answered", ("surface", "status", "reason")
@@ -35,6 +35,7 @@ _LEASE_SILENCE: Final = Gauge(
 _LOOP_DELAY: Final = Gauge(
     "gatebeyz_edge_loop_delay_seconds", "How long work waits for its turn; much of it sheds load"
 )
+keep_children(REQUESTS, REQUEST_SECONDS, FIRST_BYTE_SECONDS, IN_FLIGHT)
 
 
 def watch_process(leases: LeaseHolder, loop_delay_s: Callable[[], float]) -> None:

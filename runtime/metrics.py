@@ -9,10 +9,12 @@ all gRPC processes share stands here.
 from __future__ import annotations
 
 import asyncio
+import functools
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram, Info, start_http_server
+from prometheus_client.metrics import MetricWrapperBase
 
 # From a count on a warm worker to the longest stream.
 DURATION_BUCKETS: Final = (
@@ -33,6 +35,18 @@ READY: Final = Gauge("gatebeyz_ready", "Whether this process says it can serve")
 DRAINING: Final = Gauge("gatebeyz_draining", "Whether this process is on its way out")
 _TASKS: Final = Gauge("gatebeyz_tasks", "Tasks of the event loop that are not done")
 _BUILD: Final = Info("gatebeyz_build", "What runs here")
+
+# More than any family here has, so that none is looked up twice.
+_CHILDREN: Final = 4_096
+
+
+def keep_children(*families: MetricWrapperBase) -> None:
+    """Find the children of these families by their labels at a tenth of the price."""
+    for family in families:
+        family.labels = functools.lru_cache(_CHILDREN)(family.labels)  # type: ignore[method-assign]
+
+
+keep_children(RPC_HANDLED, RPC_SECONDS)
 
 
 def serve_metrics(process: str, listen: str) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 
 from gatebeyz.inference.v1 import inference_pb2
-from runtime.metrics import DURATION_BUCKETS, FIRST_BYTE_BUCKETS
+from runtime.metrics import DURATION_BUCKETS, FIRST_BYTE_BUCKETS, keep_children
 from runtime.prices import Prices
 from services.relay.revocation import Registry, RevocationWatch
 from services.relay.route import Attempt, Result
@@ -54,6 +54,10 @@ _WAITING: Final = Gauge("gatebeyz_relay_settlements_waiting", "Settlements not y
 _LAG: Final = Gauge(
     "gatebeyz_relay_settlement_lag_seconds",
     "How long the oldest batch has waited to be acknowledged",
+)
+keep_children(
+    *(ATTEMPTS, UPSTREAM_HEALTHY, FIRST_BYTE_SECONDS, GENERATE_SECONDS),
+    *(ENDS, TOKENS, ESTIMATED, UNPAID),
 )
 
 # A caller's own mistake says nothing of the upstream.

@@ -28,14 +28,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.bench import process
 from tests.bench.crowd import Ask, Crowd, Stage
 from tests.bench.gateway import Gateway
-from tests.bench.load import drive
 from tests.bench.run import PRODUCTION, Settings, running_bench
 from tests.bench.shape import native, translated
 from tests.bench.wish import Wish
 
 DEFAULT_S: Final = 1_800.0
 WARM_S: Final = 3.0
-WARM_AT: Final = 16
 PROBE_S: Final = 6.0
 PROBE_RATE: Final = 30.0
 SAMPLES: Final = 40
@@ -120,8 +118,8 @@ async def soak(folder: Path, seconds: float, say: Callable[[str], None]) -> str:
     async with running_bench(folder, Settings.read(os.environ), say, PRODUCTION) as bench:
         gateway = bench.gateway
         plan_key, prepaid_key = (await gateway.plan_keys())[0], (await gateway.prepaid_keys())[0]
-        await drive(gateway.api.port, native(Wish()), [plan_key], WARM_AT, WARM_S)
         crowd, total = Crowd(mix(gateway, plan_key, prepaid_key)), Stage()
+        await crowd.come(PROBE_RATE, WARM_S, warm_s=0)
         rate = await saturation(gateway, crowd, say) / 2
         samples = [await read_all(gateway, 0)]
         begun = time.monotonic()
