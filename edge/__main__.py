@@ -37,7 +37,10 @@ async def main(config: Config, catalog: CatalogFile) -> None:
     auth, counter, translator, relay = channels
     leases = LeaseHolder(auth, f"edge-{secrets.token_hex(8)}")
     token = config.service_token
-    links = LinkedInference(relay, token), LinkedInference(translator, token)
+    links = (
+        LinkedInference(relay, token, "relay"),
+        LinkedInference(translator, token, "translator"),
+    )
     stubs = Stubs.of(auth, counter, links[0], config.count_tokens_per_minute, catalog.current)
     is_ready, drain = Readiness([auth, relay]).is_ready, Drain()
     shedder = Shedder(config.shed_delay_s, config.max_in_flight)

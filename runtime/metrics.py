@@ -31,6 +31,9 @@ RPC_SECONDS: Final = Histogram(
     "gatebeyz_rpc_duration_seconds", "From an RPC's start to its end", ("method",),
     buckets=DURATION_BUCKETS,
 )  # fmt: skip
+LINKS: Final = Gauge(
+    "gatebeyz_links", "Replicas that calls are shared between by link", ("peer",)
+)  # fmt: skip
 READY: Final = Gauge("gatebeyz_ready", "Whether this process says it can serve")
 DRAINING: Final = Gauge("gatebeyz_draining", "Whether this process is on its way out")
 _TASKS: Final = Gauge("gatebeyz_tasks", "Tasks of the event loop that are not done")

@@ -25,6 +25,7 @@ from runtime.faults import DETAILS_KEY
 from runtime.link.serving import WINDOW_BYTES
 from runtime.link.writer import Writer
 from runtime.logs import get_logger
+from runtime.metrics import LINKS
 
 # Between two searches for replicas; the more there are, the more often.
 SEARCH_S: Final = 2.0
@@ -39,13 +40,16 @@ UNKNOWN_S: Final = 60.0
 # A body beyond this goes as an RPC of its own: on a link it would hold up the others.
 BODY_BYTES: Final = 512 * 1024
 
+# In place of a request that is not to be repeated: its body may be large, its answer long.
+_NEVER_AGAIN: Final = inference_pb2.GenerateRequest()
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class LinkedInference:
     """``InferenceServiceStub`` whose Generates share links. Close it at the end."""
 
-    def __init__(self, channel: Any, service_token: SecretText | None) -> None:
+    def __init__(self, channel: Any, service_token: SecretText | None, peer: str) -> None:
+        LINKS.labels(peer).set_function(lambda: len(self._links))
         self.stub = inference_pb2_grpc.InferenceServiceStub(channel)
         self._metadata = identity_metadata(service_token)
         self._links: dict[str, _Link] = {}
@@ -282,7 +286,9 @@ class _Call:
 
     def hear(self, frame: inference_pb2.AnswerFrame) -> None:
         """The service's next piece."""
-        self._is_accepted = self._is_accepted or frame.accepted
+        if frame.accepted and not self._is_accepted:
+            self._is_accepted = True
+            self._request = _NEVER_AGAIN
         if frame.HasField("answer"):
             self._answers.append(frame.answer)
         if frame.HasField("status"):

@@ -30,7 +30,7 @@ from services.translator.translation import TranslationService
 async def main(config: Config, catalog: CatalogFile) -> None:
     """Compose the process and serve until told to stop."""
     channel = open_channel(config.relay, config.service_token, config.tls)
-    relay = LinkedInference(channel, config.service_token)
+    relay = LinkedInference(channel, config.service_token, "relay")
     counter = open_channel(config.counter, config.service_token, config.tls)
     inference = InferenceService(
         Parts(

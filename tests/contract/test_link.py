@@ -70,7 +70,7 @@ async def serving_at(servicer: Any) -> AsyncIterator[tuple[grpc.aio.Server, int]
 async def linked(*ports: int, links: int = -1) -> AsyncIterator[LinkedInference]:
     target = "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in ports)
     channel = open_channel(target, None)
-    inference = LinkedInference(channel, None)
+    inference = LinkedInference(channel, None, "replica")
     inference.start()
     try:
         await until(lambda: len(inference.instances) >= (len(ports) if links < 0 else links))

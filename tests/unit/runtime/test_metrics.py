@@ -23,6 +23,7 @@ LABELS = {
     "status",
     "reason",
     "method",
+    "peer",
     "result",
     "model",
     "upstream",
