@@ -266,7 +266,7 @@ class _Call:
             answer = self._join(answer)
         self._consumed += len(answer.chunk)
         if self._consumed >= WINDOW_BYTES // 2:
-            self._link.writer.mark(self, is_urgent=False)
+            self._link.writer.mark_paced(self)
         return answer
 
     async def __aiter__(self) -> AsyncIterator[inference_pb2.GenerateResponse]:

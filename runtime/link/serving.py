@@ -252,7 +252,10 @@ class LinkedCall:
         if chunk:
             self._chunks.append(chunk)
             self._window -= len(chunk)
-        self._link.writer.mark(self, is_urgent=is_urgent)
+        if is_urgent:
+            self._link.writer.mark(self)
+        else:
+            self._link.writer.mark_paced(self)
         while self._window <= 0:
             self._room = asyncio.get_running_loop().create_future()
             await self._room
@@ -262,7 +265,7 @@ class LinkedCall:
     async def send_initial_metadata(self, _metadata: Any) -> None:
         """From here on the call is not to be repeated."""
         self._is_accepted = True
-        self._link.writer.mark(self)
+        self._link.writer.mark_idle(self)
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
         """As of a ServicerContext."""

@@ -51,15 +51,22 @@ class Writer(Generic[Frame]):
         self._timer: asyncio.TimerHandle | None = None
         self._last = 0.0
 
-    def mark(self, speaker: Speaker[Frame], *, is_urgent: bool = True) -> None:
-        """``speaker`` has something to say."""
-        if not speaker.is_marked:
-            speaker.is_marked = True
-            self._marked.append(speaker)
-        if is_urgent:
-            self._wake.set()
-        elif self._timer is None:
+    def mark(self, speaker: Speaker[Frame]) -> None:
+        """``speaker`` has something to say that somebody waits for."""
+        self._take(speaker)
+        self._wake.set()
+
+    def mark_paced(self, speaker: Speaker[Frame]) -> None:
+        """The same, but not right behind the last message."""
+        self._take(speaker)
+        if self._timer is None:
             self._timer = self._loop.call_at(self._last + PACE_S, self._wake.set)
+
+    def mark_idle(self, speaker: Speaker[Frame]) -> None:
+        """The same, but rather along with what comes next than alone."""
+        self._take(speaker)
+        if self._timer is None:
+            self._timer = self._loop.call_later(PACE_S, self._wake.set)
 
     def wake(self) -> None:
         """End ``ready`` even though nobody has anything to say."""
@@ -84,3 +91,8 @@ class Writer(Generic[Frame]):
                 self._timer = None
         self._last = self._loop.time()
         return is_filled
+
+    def _take(self, speaker: Speaker[Frame]) -> None:
+        if not speaker.is_marked:
+            speaker.is_marked = True
+            self._marked.append(speaker)
