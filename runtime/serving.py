@@ -80,7 +80,7 @@ def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
 def _tune_collector() -> None:
     """What was imported stays for good, and a request's objects die by their counts: look for
-    cycles rarely, and not among the modules. That is 6 % of a small request (docs/adr/0019).
+    cycles rarely, and not among the modules. That is 6 % of a small request (docs/adr/0021).
     """
     gc.collect()
     gc.freeze()
