@@ -2,8 +2,8 @@
 
 The mix: whole answers, bursts, paced streams, translated ones, prepaid ones, and streams whose
 callers hang up in the middle. Memory, descriptors, threads, tasks and leases of each process are
-read as time goes by; the slope of memory is told per 10,000 requests, from the second quarter on,
-when pools and caches are full.
+read as time goes by. The slope of memory is told per 10,000 requests, of the second half alone: the
+relay remembers what was settled in the last ten minutes, so that SOAK_S should be twice that.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def read_counts(pid: int, metrics: str | None) -> dict[str, int]:
 
 
 def slope_mb(samples: list[Sample]) -> float:
-    """Megabytes for each 10,000 requests, by least squares over all but the first quarter."""
-    rest = samples[len(samples) // 4 :]
+    """Megabytes for each 10,000 requests, by least squares over the second half."""
+    rest = samples[len(samples) // 2 :]
     line = statistics.linear_regression(
         [sample.requests for sample in rest], [sample.rss_mb for sample in rest]
     )
