@@ -109,7 +109,7 @@ def _enter_span(method: str, request: Any, context: Any) -> tracing.Span:
         if parent
         else tracing.UNTRACED
     )
-    tracing.enter(span, tracing.state_of(metadata) if parent else "")
+    tracing.enter(span, tracing.state_of(metadata, request) if parent else "")
     return span
 
 

@@ -167,8 +167,9 @@ def parent_of(metadata: Iterable[tuple[str, Any]] | None, request: Any) -> str:
     return parse_traceparent(getattr(request, TRACEPARENT, ""))
 
 
-def state_of(metadata: Iterable[tuple[str, Any]] | None) -> str:
-    """The caller's tracestate, of gRPC metadata."""
-    return next(
-        (parse_tracestate(str(value)) for key, value in metadata or () if key == TRACESTATE), ""
-    )
+def state_of(metadata: Iterable[tuple[str, Any]] | None, request: Any) -> str:
+    """The caller's tracestate: gRPC metadata, else the request's own field where it has one."""
+    for key, value in metadata or ():
+        if key == TRACESTATE:
+            return parse_tracestate(str(value))
+    return parse_tracestate(getattr(request, TRACESTATE, ""))

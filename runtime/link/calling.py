@@ -80,7 +80,7 @@ class LinkedInference:
             self.start()
         if not self._links or len(request.body) > BODY_BYTES:
             return self.stub.Generate(request)
-        request.traceparent = tracing.current()
+        request.traceparent, request.tracestate = tracing.current(), tracing.state()
         link = min(self._links.values(), key=_Link.load)
         return link.begin(request, self.stub)
 

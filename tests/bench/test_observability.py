@@ -55,7 +55,7 @@ def trace() -> None:
     entrance = tracing.start_entrance("POST /v1/messages", tracing.parse_traceparent(CALLER))
     tracing.enter(entrance, tracing.parse_tracestate("v=1"))
     rpc = tracing.start_span(GENERATE, tracing.Kind.SERVER, tracing.parent_of(METADATA, None))
-    tracing.enter(rpc, tracing.state_of(METADATA))
+    tracing.enter(rpc, tracing.state_of(METADATA, None))
     exchange = tracing.start_span("POST /v1/messages", tracing.Kind.CLIENT)
     exchange.set("http.response.status_code", 200)
     for span in (exchange, rpc, entrance):

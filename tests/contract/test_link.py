@@ -12,6 +12,7 @@ import grpc.aio
 import pytest
 
 from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
+from runtime import tracing
 from runtime.channels import SERVER_OPTIONS, open_channel
 from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.interceptors import FaultInterceptor
@@ -108,6 +109,25 @@ async def test_a_call_on_a_link_gives_what_an_rpc_of_its_own_gives() -> None:
     assert by_link == alone
     assert by_link.chunk == b"question-more"
     assert service.by_link == [True, False]
+
+
+async def test_a_callers_trace_arrives_whichever_way_a_call_goes() -> None:
+    heard: list[tuple[str, str]] = []
+
+    async def listen(request: Any, context: Any) -> AsyncIterator[Generated]:
+        heard.append((tracing.current(), tracing.state()))
+        async for answer in echo(request, context):
+            yield answer
+
+    caller = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    service = Scripted(listen)
+    async with serving_at(service) as (_, port), linked(port) as inference:
+        tracing.enter(tracing.start_span("caller", tracing.Kind.SERVER, caller), "vendor=1")
+        await read_all(inference.Generate(ask()))
+        await read_all(inference.stub.Generate(ask()))
+
+    assert service.by_link == [True, False]
+    assert heard == [(caller, "vendor=1")] * 2
 
 
 async def test_many_calls_at_once_each_get_their_own_answer() -> None:

@@ -69,5 +69,6 @@ def test_metadata_goes_before_the_requests_own_field() -> None:
 )
 def test_a_tracestate_is_passed_on_whole_or_not_at_all(text: str, passed: bool) -> None:
     assert tracing.parse_tracestate(text) == (text if passed else "")
-    assert tracing.state_of([("x", "y"), ("tracestate", text)]) == (text if passed else "")
-    assert tracing.state_of(None) == ""
+    assert tracing.state_of([("x", "y"), ("tracestate", text)], None) == (text if passed else "")
+    assert tracing.state_of(None, SimpleNamespace(tracestate=text)) == (text if passed else "")
+    assert tracing.state_of(None, object()) == ""

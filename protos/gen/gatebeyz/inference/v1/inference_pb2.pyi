@@ -43,7 +43,7 @@ END_CANCELLED: End
 END_REVOKED: End
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("grant", "dialect", "body", "stream", "model", "request_id", "traceparent", "headers", "operation", "routes", "strict", "shown_model")
+    __slots__ = ("grant", "dialect", "body", "stream", "model", "request_id", "traceparent", "headers", "operation", "routes", "strict", "shown_model", "tracestate")
     class HeadersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +63,7 @@ class GenerateRequest(_message.Message):
     ROUTES_FIELD_NUMBER: _ClassVar[int]
     STRICT_FIELD_NUMBER: _ClassVar[int]
     SHOWN_MODEL_FIELD_NUMBER: _ClassVar[int]
+    TRACESTATE_FIELD_NUMBER: _ClassVar[int]
     grant: bytes
     dialect: Dialect
     body: bytes
@@ -75,7 +76,8 @@ class GenerateRequest(_message.Message):
     routes: _containers.RepeatedScalarFieldContainer[str]
     strict: bool
     shown_model: str
-    def __init__(self, grant: _Optional[bytes] = ..., dialect: _Optional[_Union[Dialect, str]] = ..., body: _Optional[bytes] = ..., stream: _Optional[bool] = ..., model: _Optional[str] = ..., request_id: _Optional[str] = ..., traceparent: _Optional[str] = ..., headers: _Optional[_Mapping[str, str]] = ..., operation: _Optional[_Union[Operation, str]] = ..., routes: _Optional[_Iterable[str]] = ..., strict: _Optional[bool] = ..., shown_model: _Optional[str] = ...) -> None: ...
+    tracestate: str
+    def __init__(self, grant: _Optional[bytes] = ..., dialect: _Optional[_Union[Dialect, str]] = ..., body: _Optional[bytes] = ..., stream: _Optional[bool] = ..., model: _Optional[str] = ..., request_id: _Optional[str] = ..., traceparent: _Optional[str] = ..., headers: _Optional[_Mapping[str, str]] = ..., operation: _Optional[_Union[Operation, str]] = ..., routes: _Optional[_Iterable[str]] = ..., strict: _Optional[bool] = ..., shown_model: _Optional[str] = ..., tracestate: _Optional[str] = ...) -> None: ...
 
 class GenerateResponse(_message.Message):
     __slots__ = ("head", "chunk", "outcome", "complete")
