@@ -91,19 +91,22 @@ class LinkedInference:
             try:
                 is_new = await self._search()
                 wait_s = 0.0 if is_new else SEARCH_S / max(len(self._links), 1)
-            except TimeoutError:
-                wait_s = 0.0
+            except (TimeoutError, ConnectionError):
+                wait_s = AGAIN_S
             except grpc.aio.AioRpcError as error:
                 is_unknown = error.code() is grpc.StatusCode.UNIMPLEMENTED
                 wait_s = UNKNOWN_S if is_unknown else AGAIN_S
             except Exception:
                 get_logger().exception("no link")
-                wait_s = UNKNOWN_S
+                wait_s = SEARCH_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._is_missed.wait(), wait_s)
 
     async def _search(self) -> bool:
-        """Open a link; whether it leads to a replica that had none. AioRpcError, TimeoutError."""
+        """Open a link; whether it leads to a replica that had none.
+
+        AioRpcError, ConnectionError, TimeoutError where there is none.
+        """
         link = _Link(self.stub.Link(metadata=self._metadata), self._leave)
         try:
             async with asyncio.timeout(NAME_S):
@@ -157,10 +160,11 @@ class _Link:
         return asyncio.get_running_loop().time() - self._opened_at > AGE_S
 
     async def open(self) -> None:
-        """Wait for the replica's name. AioRpcError."""
+        """Wait for the replica's name. AioRpcError, ConnectionError."""
         hello = await self._stream.read()
-        if hello is not grpc.aio.EOF:
-            self.instance = hello.instance
+        if hello is grpc.aio.EOF:
+            raise ConnectionError("the replica ended the link before it began")
+        self.instance = hello.instance
 
     def start(self) -> None:
         """Begin to carry calls."""
