@@ -55,6 +55,7 @@ class LinkedInference:
         self._links: dict[str, _Link] = {}
         self._retired: set[_Link] = set()
         self._is_missed = asyncio.Event()
+        self._is_used = asyncio.Event()
         self._keeping: asyncio.Task[None] | None = None
 
     @property
@@ -78,6 +79,7 @@ class LinkedInference:
         """A call with ``read`` and ``cancel``, as of the stub."""
         if self._keeping is None:
             self.start()
+        self._is_used.set()
         if not self._links or len(request.body) > BODY_BYTES:
             return self.stub.Generate(request)
         request.traceparent, request.tracestate = tracing.current(), tracing.state()
@@ -88,6 +90,7 @@ class LinkedInference:
         """Find a link to each replica, and go on searching."""
         while True:
             self._is_missed.clear()
+            is_new = False
             try:
                 is_new = await self._search()
                 wait_s = 0.0 if is_new else SEARCH_S / max(len(self._links), 1)
@@ -101,6 +104,10 @@ class LinkedInference:
                 wait_s = SEARCH_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._is_missed.wait(), wait_s)
+            if self._links and not is_new:
+                # Where nobody calls, nobody needs to know of more replicas.
+                await self._is_used.wait()
+                self._is_used.clear()
 
     async def _search(self) -> bool:
         """Open a link; whether it leads to a replica that had none.
@@ -130,6 +137,7 @@ class LinkedInference:
         if self._links.get(link.instance) is link:
             del self._links[link.instance]
             self._is_missed.set()
+            self._is_used.set()
         if link.is_over:
             self._retired.discard(link)
         else:

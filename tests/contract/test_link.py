@@ -316,8 +316,10 @@ async def test_an_old_link_is_replaced_and_ends_with_its_calls(
         call = inference.Generate(ask())
         assert (await call.read()).chunk == b"begun"
         monkeypatch.setattr(calling, "AGE_S", 0.0)
-        await asyncio.sleep(0.3)
+        another = inference.Generate(ask())
+        await until(lambda: service.links > 1)
         monkeypatch.setattr(calling, "AGE_S", 60.0)
         go_on.set()
         assert (await read_all(call)).chunk == b"-ended"
+        assert (await read_all(another)).chunk == b"begun-ended"
         await until(lambda: service.links == 1)
