@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -69,22 +68,12 @@ def list_services(*protos: Any) -> list[str]:
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a process's main on uvloop; exits with what is wrong with its configuration."""
-    _tune_collector()
     try:
         uvloop.run(main())
     except ConfigError as error:
         sys.exit(f"configuration: {error}")
     finally:
         tracing.close()
-
-
-def _tune_collector() -> None:
-    """What was imported stays for good, and a request's objects die by their counts: look for
-    cycles rarely, and not among the modules. That is 6 % of a small request (docs/adr/0021).
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def observe(name: str, config: ProcessConfig) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
 
@@ -60,6 +61,10 @@ class ScriptedUpstream:
             raise
 
 
+# For what was written to be read: a connection that is lost takes along what stands in buffers.
+CUT_S: Final = 0.05
+
+
 def whole(body: bytes, status: int = 200, **headers: str) -> Move:
     """A body at once; header names with underscores for dashes."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -84,6 +89,7 @@ def stream(*pieces: bytes, cut: bool = False, hang: bool = False) -> Move:
             await asyncio.Event().wait()
         if cut:
             assert request.transport is not None
+            await asyncio.sleep(CUT_S)
             request.transport.abort()
         return response
 
