@@ -39,7 +39,8 @@ async def main(config: Config, catalog: CatalogFile) -> None:
     token = config.service_token
     links = (
         LinkedInference(relay, token, "relay"),
-        LinkedInference(translator, token, "translator"),
+        # What it sends came to it paced.
+        LinkedInference(translator, token, "translator", pace_s=0),
     )
     stubs = Stubs.of(auth, counter, links[0], config.count_tokens_per_minute, catalog.current)
     is_ready, drain = Readiness([auth, relay]).is_ready, Drain()

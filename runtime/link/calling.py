@@ -22,8 +22,8 @@ from runtime import tracing
 from runtime.channels import identity_metadata
 from runtime.config import SecretText
 from runtime.faults import DETAILS_KEY
-from runtime.link.serving import WINDOW_BYTES
-from runtime.link.writer import Writer
+from runtime.link.serving import PACE_KEY, WINDOW_BYTES
+from runtime.link.writer import PACE_S, Writer
 from runtime.logs import get_logger
 from runtime.metrics import LINKS
 
@@ -46,12 +46,22 @@ _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class LinkedInference:
-    """``InferenceServiceStub`` whose Generates share links. Close it at the end."""
+    """``InferenceServiceStub`` whose Generates share links. Close it at the end.
 
-    def __init__(self, channel: Any, service_token: SecretText | None, peer: str) -> None:
+    ``pace_s`` is how long the middle of an answer may wait for company on its way here.
+    """
+
+    def __init__(
+        self,
+        channel: Any,
+        service_token: SecretText | None,
+        peer: str,
+        pace_s: float = PACE_S,
+    ) -> None:
         LINKS.labels(peer).set_function(lambda: len(self._links))
         self.stub = inference_pb2_grpc.InferenceServiceStub(channel)
-        self._metadata = identity_metadata(service_token)
+        pace = (PACE_KEY, str(round(pace_s * 1000)))
+        self._metadata = [*identity_metadata(service_token), pace]
         self._links: dict[str, _Link] = {}
         self._retired: set[_Link] = set()
         self._is_missed = asyncio.Event()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -14,7 +14,7 @@ import grpc.aio
 from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
 from runtime.faults import Reason, ServiceFault
 from runtime.interceptors import guard_stream
-from runtime.link.writer import Writer
+from runtime.link.writer import MAX_PACE_S, PACE_S, Writer
 from runtime.logs import get_logger
 
 # What a call may send ahead of its reader.
@@ -22,6 +22,8 @@ WINDOW_BYTES: Final = 256 * 1024
 # Far beyond what one edge has in flight; a peer that begins more is out of its mind.
 MAX_CALLS: Final = 8_192
 
+# Under this name a caller says its pace in milliseconds as it opens a link.
+PACE_KEY: Final = "x-gatebeyz-pace"
 GENERATE: Final = "/gatebeyz.inference.v1.InferenceService/Generate"
 _OVERFULL: Final = ServiceFault(
     Reason.OVERLOADED, "Too many requests are under way.", retry_after_s=1
@@ -58,7 +60,8 @@ class LinkedService(inference_pb2_grpc.InferenceServiceServicer):
         self, requests: AsyncIterator[inference_pb2.LinkRequest], context: grpc.aio.ServicerContext
     ) -> AsyncIterator[inference_pb2.LinkResponse]:
         """See inference.proto."""
-        link = _Link(guard_stream(GENERATE, self.Generate))
+        pace_s = _pace_of(context.invocation_metadata() or ())
+        link = _Link(guard_stream(GENERATE, self.Generate), pace_s)
         self._links.add(link)
         hearing = asyncio.ensure_future(link.hear(requests))
         # The caller may leave while this generator sleeps in its yield: nothing would wake it.
@@ -84,8 +87,8 @@ class LinkedService(inference_pb2_grpc.InferenceServiceServicer):
 class _Link:
     """The calls of one link."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
-        self.writer: Writer[inference_pb2.AnswerFrame] = Writer()
+    def __init__(self, behaviour: Behaviour, pace_s: float) -> None:
+        self.writer: Writer[inference_pb2.AnswerFrame] = Writer(pace_s)
         self._behaviour = behaviour
         self._calls: dict[int, LinkedCall] = {}
         self._is_heard_out = False
@@ -282,3 +285,9 @@ class LinkedCall:
         details = next((value for _, value in trailers if isinstance(value, bytes)), b"")
         self.end(code, message, details)
         raise grpc.aio.AbortError
+
+
+def _pace_of(metadata: Iterable[tuple[str, str | bytes]]) -> float:
+    """How long the caller lets the middle of an answer wait; ours where it does not say."""
+    said = next((value for key, value in metadata if key == PACE_KEY), "")
+    return min(int(said) / 1000, MAX_PACE_S) if str(said).isdecimal() else PACE_S

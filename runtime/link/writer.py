@@ -17,6 +17,8 @@ MESSAGE_BYTES: Final = 512 * 1024
 # Between two messages that carry nothing urgent: less than an eye sees, and enough for a busy link
 # to send a third of the messages (measured: docs/adr/0019).
 PACE_S: Final = 0.004
+# The most that anybody may ask for.
+MAX_PACE_S: Final = 0.02
 
 
 Frame = TypeVar("Frame")
@@ -42,9 +44,10 @@ class Frames(Protocol[Made]):
 class Writer(Generic[Frame]):
     """See the module."""
 
-    __slots__ = ("_last", "_loop", "_marked", "_timer", "_wake")
+    __slots__ = ("_last", "_loop", "_marked", "_timer", "_wake", "pace_s")
 
-    def __init__(self) -> None:
+    def __init__(self, pace_s: float = PACE_S) -> None:
+        self.pace_s = pace_s
         self._loop = asyncio.get_running_loop()
         self._marked: deque[Speaker[Frame]] = deque()
         self._wake = asyncio.Event()
@@ -59,8 +62,10 @@ class Writer(Generic[Frame]):
     def mark_paced(self, speaker: Speaker[Frame]) -> None:
         """The same, but not right behind the last message."""
         self._take(speaker)
-        if self._timer is None:
-            self._timer = self._loop.call_at(self._last + PACE_S, self._wake.set)
+        if not self.pace_s:
+            self._wake.set()
+        elif self._timer is None:
+            self._timer = self._loop.call_at(self._last + self.pace_s, self._wake.set)
 
     def mark_idle(self, speaker: Speaker[Frame]) -> None:
         """The same, but rather along with what comes next than alone."""

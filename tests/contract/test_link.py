@@ -16,7 +16,7 @@ from runtime import tracing
 from runtime.channels import SERVER_OPTIONS, open_channel
 from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.interceptors import FaultInterceptor
-from runtime.link import calling, serving
+from runtime.link import calling, serving, writer
 from runtime.link.calling import LinkedInference
 from runtime.link.serving import LinkedService
 
@@ -31,6 +31,11 @@ class Scripted(LinkedService):
         super().__init__()
         self.handler = handler
         self.by_link: list[bool] = []
+
+    @property
+    def paces(self) -> set[float]:
+        """How long the middle of an answer may wait on each link."""
+        return {link.writer.pace_s for link in self._links}
 
     async def Generate(self, request: Any, context: Any) -> AsyncIterator[Generated]:  # noqa: N802
         self.by_link.append(isinstance(context, serving.LinkedCall))
@@ -68,10 +73,12 @@ async def serving_at(servicer: Any) -> AsyncIterator[tuple[grpc.aio.Server, int]
 
 
 @contextlib.asynccontextmanager
-async def linked(*ports: int, links: int = -1) -> AsyncIterator[LinkedInference]:
+async def linked(
+    *ports: int, links: int = -1, pace_s: float = writer.PACE_S
+) -> AsyncIterator[LinkedInference]:
     target = "ipv4:" + ",".join(f"127.0.0.1:{port}" for port in ports)
     channel = open_channel(target, None)
-    inference = LinkedInference(channel, None, "replica")
+    inference = LinkedInference(channel, None, "replica", pace_s)
     inference.start()
     try:
         await until(lambda: len(inference.instances) >= (len(ports) if links < 0 else links))
@@ -209,6 +216,18 @@ async def test_who_does_not_read_stops_its_own_handler_alone() -> None:
         assert len(whole.chunk) == 6_553_600
         assert sent <= serving.WINDOW_BYTES + 64 * 1024
         assert len((await read_all(unread)).chunk) == 6_553_600
+
+
+@pytest.mark.parametrize(
+    ("asked_s", "kept_s"), [(0.0, 0.0), (0.008, 0.008), (60.0, writer.MAX_PACE_S)]
+)
+async def test_who_opens_a_link_says_how_long_an_answers_middle_may_wait(
+    asked_s: float, kept_s: float
+) -> None:
+    service = Scripted(echo)
+    async with serving_at(service) as (_, port), linked(port, pace_s=asked_s) as inference:
+        assert (await read_all(inference.Generate(ask()))).chunk == b"question-more"
+        assert service.paces == {kept_s}
 
 
 async def test_a_large_body_goes_as_an_rpc_of_its_own() -> None:
