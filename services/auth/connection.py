@@ -183,20 +183,20 @@ class Script:
         self._script = connection.client.register_script(text)
 
     async def __call__(
-        self, keys: Sequence[str], args: Iterable[str | int], limit_s: float | None = None
+        self, keys: Sequence[str], args: Iterable[str | int | bytes], limit_s: float | None = None
     ) -> Any:
         async with self._connection.bounded(limit_s):
             return await self._script(keys=list(keys), args=list(args))
 
     async def run_patiently(
-        self, keys: Sequence[str], args: Iterable[str | int], limit_s: float
+        self, keys: Sequence[str], args: Iterable[str | int | bytes], limit_s: float
     ) -> Any:
         """Run it, again and again through a fail-over; only for scripts that may run twice."""
         values = list(args)
         return await self._connection.patiently(lambda: self(keys, values), limit_s)
 
     async def run_copied(
-        self, keys: Sequence[str], args: Iterable[str | int], replicas: int, limit_s: float
+        self, keys: Sequence[str], args: Iterable[str | int | bytes], replicas: int, limit_s: float
     ) -> Any:
         """Run it, and answer once so many replicas have its effects; else STORE_AWAY."""
         async with self._connection.bounded(limit_s), self._one_connection(keys[0]) as client:

@@ -72,7 +72,7 @@ async def test_cpu_of_a_prepaid_request(tmp_path: Path) -> None:
 
         async def hold(number: int) -> None:
             wanted = HoldWanted(name=name(number), whole=1_000, least=0, started_ms=STARTED_MS)
-            await ledger.hold(wanted)
+            await ledger.hold([wanted])
 
         async def progress(number: int) -> None:
             used = HoldUsed(name=name(number), cost=number % 900, tokens=Tokens(1), wanted=0)
@@ -145,7 +145,7 @@ async def test_memory_of_accounts_and_requests(tmp_path: Path) -> None:
         for number in range(REQUESTS):
             of = name(10**6 + number)
             wanted = HoldWanted(name=of, whole=1_000, least=0, started_ms=STARTED_MS)
-            await ledger.hold(wanted)
+            await ledger.hold([wanted])
         held = used()
         for first in range(0, REQUESTS, BATCH):
             of_batch = [name(10**6 + n) for n in range(first, min(first + BATCH, REQUESTS))]

@@ -79,13 +79,19 @@ class LedgerMachine(RuleBasedStateMachine):
         assert status == 0
         self._models[account].grant(pack_id, amount, is_past=is_past)
 
-    @rule(account=ACCOUNTS, request=REQUESTS, whole=AMOUNTS, least=AMOUNTS)
-    def hold(self, account: str, request: str, whole: int, least: int) -> None:
-        wanted = HoldWanted(
-            name=self._name(account, request), whole=whole, least=least, started_ms=STARTED_MS
-        )
-        hold = self._run(self._ledger.hold(wanted))
-        assert (hold.state, hold.held) == self._models[account].hold(request, whole, least)
+    @rule(items=st.lists(st.tuples(ACCOUNTS, REQUESTS, AMOUNTS, AMOUNTS), min_size=1, max_size=3))
+    def hold(self, items: list[tuple[str, str, int, int]]) -> None:
+        """Several at once find what those before them left, also of one request."""
+        wanted = [
+            HoldWanted(
+                name=self._name(account, request), whole=whole, least=least, started_ms=STARTED_MS
+            )
+            for account, request, whole, least in items
+        ]
+        holds = self._run(self._ledger.hold(wanted))
+        for hold, (account, request, whole, least) in zip(holds, items, strict=True):
+            expected = self._models[account].hold(request, whole, least)
+            assert (hold.state, hold.held) == expected
 
     @rule(account=ACCOUNTS, request=REQUESTS, cost=AMOUNTS, wanted=AMOUNTS)
     def progress(self, account: str, request: str, cost: int, wanted: int) -> None:

@@ -246,7 +246,8 @@ async def patiently(call: Callable[[], Awaitable[T]]) -> T:
 async def use(ledger: LedgerStore, account_id: str, request_id: str, cost: int) -> None:
     """One request from hold to settlement."""
     name = RequestName(request_id=request_id, account_id=account_id, key_id="k", model="m")
-    hold = await ledger.hold(HoldWanted(name=name, whole=2 * cost, least=0, started_ms=10**12))
+    wanted = HoldWanted(name=name, whole=2 * cost, least=0, started_ms=10**12)
+    [hold] = await ledger.hold([wanted])
     if hold.state == Certainty.EXACT:
         return  # it was settled before, and only the answer was lost
     assert hold.state == 1

@@ -71,8 +71,8 @@ class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
         if 0 < request.slice_tokens < bound.output:
             least = worst_cost(prices, bound._replace(output=request.slice_tokens))
         started_ms = request.started_at.ToMilliseconds() or int(self._clock() * 1000)
-        hold = await self._ledger.hold(
-            HoldWanted(name=name, whole=whole, least=least, started_ms=started_ms)
+        [hold] = await self._ledger.hold(
+            [HoldWanted(name=name, whole=whole, least=least, started_ms=started_ms)]
         )
         if hold.state != _HELD:
             raise _refusal(hold, least or whole)

@@ -18,6 +18,7 @@ See scripts/wallet.lua for what is in them.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -43,6 +44,9 @@ from services.auth.partition import partition, usage_key
 
 T = TypeVar("T")
 
+# Requests as their scripts take them: one argument, however many.
+_packed: Final = msgspec.msgpack.Encoder().encode
+
 HOLD_MS: Final = 30_000
 RECORD_S: Final = 24 * 3600
 USAGE_S: Final = 400 * 24 * 3600
@@ -57,6 +61,7 @@ SETTLE_S: Final = 4.0
 READ_S: Final = 5.0
 # Nine billion dollars: beyond 2**53 micros the scripts' numbers are not exact.
 MAX_GRANTED: Final = 9 * 10**15
+_DAY_MS: Final = 24 * 3600 * 1000
 _SCRIPTS: Final = (
     "due", "fold_journal", "grant", "hold", "progress", "read_usage", "read_wallet", "reap",
     "settle", "snapshot", "sum_journal",
@@ -111,45 +116,32 @@ class LedgerStore:
 
     # Requests
 
-    async def hold(self, wanted: HoldWanted) -> Hold:
-        """See scripts/hold.lua."""
-        name = wanted.name
-        tag = partition(name.account_id)
-        keys = (f"{tag}:journal", f"{tag}:open", _request_key(name), *_wallet_keys(name.account_id))
-        args = (
-            *(_member(name), name.account_id, self._hold_ms, wanted.whole, wanted.least),
-            *(name.key_id, name.model, wanted.started_ms),
-        )
-        state, held, remaining = await self._scripts["hold"](keys, args)
-        return Hold(int(state), int(held), int(remaining))
+    async def hold(self, wanted: Sequence[HoldWanted]) -> list[Hold]:
+        """See scripts/hold.lua; answers in the order of ``wanted``."""
+        answers: dict[int, Hold] = {}
+        for tag, places in _by_partition(enumerate(wanted), lambda one: one[1].name.account_id):
+            args = (tag, self._hold_ms, _packed([one for _, one in places]))
+            found = iter(await self._scripts["hold"](_routing(tag), args))
+            for (place, _), state, held, remaining in zip(places, found, found, found, strict=True):
+                answers[place] = Hold(int(state), int(held), int(remaining))
+        return [answers[place] for place in range(len(wanted))]
 
     async def progress(self, holds: Sequence[HoldUsed]) -> list[Hold]:
         """See scripts/progress.lua; answers in the order of ``holds``."""
         answers: dict[int, Hold] = {}
         for tag, places in _by_partition(enumerate(holds), lambda one: one[1].name.account_id):
-            keys = [f"{tag}:journal", f"{tag}:open"]
-            args: list[str | int] = [self._hold_ms]
-            for _, one in places:
-                keys += [_request_key(one.name), *_wallet_keys(one.name.account_id)]
-                args += [_member(one.name), one.name.account_id, one.cost, _text(one.tokens)]
-                args += [one.wanted]
-            found = await self._scripts["progress"](keys, args)
-            for at, (place, _) in enumerate(places):
-                answers[place] = Hold(int(found[2 * at]), int(found[2 * at + 1]))
+            args = (tag, self._hold_ms, _packed([one for _, one in places]))
+            found = iter(await self._scripts["progress"](_routing(tag), args))
+            for (place, _), state, held in zip(places, found, found, strict=True):
+                answers[place] = Hold(int(state), int(held))
         return [answers[place] for place in range(len(holds))]
 
     async def settle(self, settlements: Iterable[tuple[Settlement, int]]) -> Settled:
         """Record settlements with their costs."""
         new, costs = 0, Counter[str]()
         for tag, batch in _by_partition(settlements, lambda one: one[0].account_id):
-            keys, args = self._opening(tag)
-            for one, cost in batch:
-                keys += _seat(one, one.started_ms)
-                args += ["settle", one.account_id, one.request_id, one.key_id, one.model]
-                args += [one.upstream, one.upstream_model, one.end, one.started_ms, one.total_ms]
-                args += [one.attempts, int(one.certainty), "1" if one.prepaid else "0", cost]
-                args += [_text(one.tokens), _member(one)]
-            answers = await self._scripts["settle"].run_patiently(keys, args, SETTLE_S)
+            items = [(one, cost, day_of(one.started_ms)) for one, cost in batch]
+            answers = await self._conclude(tag, items)
             new += sum(answers[::2])
             for (one, _), added in zip(batch, answers[1::2], strict=True):
                 costs[one.model] += added
@@ -158,12 +150,13 @@ class LedgerStore:
     async def void(self, names: Iterable[RequestName], now_ms: int) -> None:
         """Give holds back whose request never reached an upstream."""
         for tag, batch in _by_partition(names, lambda one: one.account_id):
-            keys, args = self._opening(tag)
-            for one in batch:
-                keys += _seat(one, now_ms)
-                args += ["void", one.account_id, one.request_id, one.key_id, one.model, "", ""]
-                args += ["END_UNSPECIFIED", "", "", "", 3, "1", 0, _text(Tokens()), _member(one)]
-            await self._scripts["settle"].run_patiently(keys, args, SETTLE_S)
+            await self._conclude(tag, [(one, 0, day_of(now_ms)) for one in batch])
+
+    async def _conclude(self, tag: str, items: Sequence[tuple[RequestName, int, str]]) -> list[int]:
+        """See scripts/settle.lua."""
+        args = (tag, RECORD_S, USAGE_S, _packed(items))
+        answers = await self._scripts["settle"].run_patiently(_routing(tag), args, SETTLE_S)
+        return [int(answer) for answer in answers]
 
     async def reap(self, tag: str) -> Settled:
         """Settle the overdue holds of a partition, at most ``REAP_COUNT``."""
@@ -171,18 +164,12 @@ class LedgerStore:
         reaped, costs = 0, Counter[str]()
         for member, started_ms in zip(due[::2], due[1::2], strict=True):
             account_id, _, request_id = member.partition(" ")
-            name = RequestName(request_id=request_id, account_id=account_id, key_id="", model="")
-            keys, args = self._opening(tag)
-            keys += _seat(name, int(started_ms))
-            found = await self._scripts["reap"](keys, [*args, member, account_id, request_id])
+            args = (tag, RECORD_S, USAGE_S, account_id, request_id, day_of(int(started_ms)))
+            found = await self._scripts["reap"](_routing(tag), args)
             if found:
                 model, cost = found
                 reaped, costs[model] = reaped + 1, costs[model] + cost
         return Settled(reaped, costs)
-
-    def _opening(self, tag: str) -> tuple[list[str], list[str | int]]:
-        """The keys and arguments a batch of ends begins with."""
-        return [f"{tag}:journal", f"{tag}:open", f"{tag}:wallets"], [RECORD_S, USAGE_S]
 
     # Wallets
 
@@ -315,17 +302,17 @@ class LedgerStore:
 
 def day_of(time_ms: int) -> str:
     """The day of UTC a moment belongs to, "YYYYMMDD"."""
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y%m%d")
+    return _day_text(time_ms // _DAY_MS)
 
 
-def _seat(name: RequestName, started_ms: int) -> list[str]:
-    """The keys of one request's end, in the order the scripts take them."""
-    usage = usage_key(name.account_id, day_of(started_ms))
-    return [_request_key(name), usage, *_wallet_keys(name.account_id)]
+@functools.lru_cache(maxsize=64)
+def _day_text(number: int) -> str:
+    return datetime.fromtimestamp(number * _DAY_MS / 1000, UTC).strftime("%Y%m%d")
 
 
-def _request_key(name: RequestName) -> str:
-    return f"{partition(name.account_id)}:request:{name.account_id}:{name.request_id}"
+def _routing(tag: str) -> tuple[str]:
+    """The key that sends a script to its partition; it builds the others by the tag."""
+    return (f"{tag}:journal",)
 
 
 def _wallet_keys(account_id: str) -> tuple[str, str, str]:
@@ -335,14 +322,6 @@ def _wallet_keys(account_id: str) -> tuple[str, str, str]:
         f"{tag}:packs:{account_id}",
         f"{tag}:spendable:{account_id}",
     )
-
-
-def _member(name: RequestName) -> str:
-    return f"{name.account_id} {name.request_id}"
-
-
-def _text(tokens: Tokens) -> str:
-    return ",".join(map(str, tokens))
 
 
 def _pairs(flat: Any) -> dict[str, str]:

@@ -7,35 +7,31 @@
 -- the whole extension the hold gets all that remains, so that a stream ends at the pack's last
 -- token and not a slice before it.
 --
--- KEYS[1..2]   journal, index of open holds
--- KEYS[3..]    four per item: request record, wallet, packs, spendable packs
--- ARGV[1]      milliseconds a hold lives
--- ARGV[2..]    five per item: member, account id, cost so far, tokens so far ("1,2,…"), amount
---              wanted (0: as it is)
+-- KEYS[1]      journal of the partition
+-- ARGV[1..2]   the partition's tag, milliseconds a hold lives
+-- ARGV[3]      packed items: name, cost and tokens so far, amount wanted (0: as it is)
 -- Answers {state, held} per item, flat: 0 unknown, 1 open, 2 or 3 settled, -1 open and exhausted.
 
 local answers = {}
-local WIDTH, SEAT = 5, 4
-for index = 0, (#KEYS - 2) / SEAT - 1 do
-  local function key(place) return KEYS[2 + index * SEAT + place] end
-  local function value(place) return ARGV[1 + index * WIDTH + place] end
-  local record = redis.call('HMGET', key(1), 'state', 'amount', 'cost')
-  local state, amount, cost = number(record[1]), number(record[2]), tonumber(value(3))
+for _, item in ipairs(cmsgpack.unpack(ARGV[3])) do
+  local account_id, request_id, cost = item.name.account_id, item.name.request_id, item.cost
+  local seat = seat_of(ARGV[1], account_id, request_id)
+  local record = redis.call('HMGET', seat.request, 'state', 'amount', 'cost')
+  local state, amount = number(record[1]), number(record[2])
   if state == OPEN then
-    redis.call('ZADD', KEYS[2], whole(now_ms + ARGV[1]), value(1))
+    redis.call('ZADD', seat.open, whole(now_ms + ARGV[2]), account_id .. ' ' .. request_id)
     if cost > number(record[3]) then
-      redis.call('HSET', key(1), 'cost', whole(cost), 'tokens', value(4))
+      redis.call('HSET', seat.request, 'cost', whole(cost), 'tokens', joined(item.tokens))
     end
-    local wanted = math.max(cost, tonumber(value(5)))
+    local wanted = math.max(cost, item.wanted)
     if wanted > amount then
-      local seat = { journal = KEYS[1], wallet = key(2), packs = key(3), spendable = key(4) }
-      sweep(seat, value(2))
+      sweep(seat, account_id)
       local more = math.min(wanted - amount, remains(seat.wallet))
       if more < wanted - amount then state = -1 end
       if more > 0 then
         amount = amount + more
         add(seat.wallet, 'held', more)
-        redis.call('HSET', key(1), 'amount', whole(amount))
+        redis.call('HSET', seat.request, 'amount', whole(amount))
       end
     end
   end

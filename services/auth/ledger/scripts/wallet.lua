@@ -21,6 +21,9 @@
 -- paid, so that the exact one can undo it. A terminal record is dropped after a day; no replay
 -- comes later.
 --
+-- Requests come packed (MessagePack) in one argument, and their keys are built here from the
+-- partition's tag, which keeps them in the slot of the key that the script was sent to.
+--
 -- All time is the store's. Numbers are doubles in Lua and exact below 2^53: nine billion dollars.
 
 local clock = redis.call('TIME')
@@ -43,18 +46,28 @@ local ENTRY = {
 local function number(value) return value and tonumber(value) or 0 end
 local function whole(value) return string.format('%.0f', value) end
 
+-- The keys of one request; `day` is that of the roll-up it is counted in, once it ends.
+local function seat_of(tag, account_id, request_id, day)
+  return {
+    journal = tag .. ':journal', open = tag .. ':open', wallets = tag .. ':wallets',
+    request = tag .. ':request:' .. account_id .. ':' .. request_id,
+    usage = day and tag .. ':usage:' .. account_id .. ':' .. day,
+    wallet = tag .. ':wallet:' .. account_id, packs = tag .. ':packs:' .. account_id,
+    spendable = tag .. ':spendable:' .. account_id,
+  }
+end
+
 local function add(key, field, amount)
   if amount ~= 0 then redis.call('HINCRBY', key, field, whole(amount)) end
 end
 
 local function write(journal, entry)
   local flat = {}
-  for _, name in ipairs(ENTRY) do
+  for place, name in ipairs(ENTRY) do
     local value = entry[name]
     if value == nil or value == 0 then value = '' end
     if type(value) == 'number' then value = whole(value) end
-    flat[#flat + 1] = name
-    flat[#flat + 1] = value
+    flat[2 * place - 1], flat[2 * place] = name, value
   end
   redis.call('XADD', journal, '*', unpack(flat))
 end
@@ -115,30 +128,54 @@ local function sweep(seat, account_id)
   end
 end
 
+-- Tokens as a record keeps them, and as a list.
+local function joined(tokens)
+  return type(tokens) == 'table' and table.concat(tokens, ',') or tokens
+end
+
 local function split(tokens)
+  if type(tokens) == 'table' then return tokens end
   local counts = {}
   for count in string.gmatch(tokens or '', '%d+') do counts[#counts + 1] = tonumber(count) end
   return counts
 end
 
+-- What a script adds to the days of its accounts: amounts by counter, by the key of a day. The
+-- requests of a batch mostly share their days, so they are added up before they are written.
+local days = {}
+
 -- Add to an account's day: in all, by key and by model. A counter's name stands after the last
 -- slash, because a model's name may hold slashes itself.
 local function roll_up(usage, item, sums)
-  local prefixes = { '', 'key/' .. item.key_id .. '/', 'model/' .. item.model .. '/' }
+  local day = days[usage] or {}
+  days[usage] = day
+  local by_key, by_model = 'key/' .. item.key_id .. '/', 'model/' .. item.model .. '/'
   for name, amount in pairs(sums) do
-    for _, prefix in ipairs(prefixes) do add(usage, prefix .. name, amount) end
+    if amount ~= 0 then
+      day[name] = (day[name] or 0) + amount
+      day[by_key .. name] = (day[by_key .. name] or 0) + amount
+      day[by_model .. name] = (day[by_model .. name] or 0) + amount
+    end
+  end
+end
+
+-- Write the days: the last step of every script that concludes.
+local function write_days(usage_s)
+  for usage, counters in pairs(days) do
+    for name, amount in pairs(counters) do add(usage, name, amount) end
+    redis.call('EXPIRE', usage, usage_s)
   end
 end
 
 -- Bring one request to a terminal state: release its hold, undo its estimate, charge its cost,
--- write journal and roll-ups. Answers 1 when it was not recorded before, else 0, and what it adds to
+-- write the journal, note the roll-ups (`write_days` writes them). Answers 1 when it was not recorded before, else 0, and what it adds to
 -- the cost known before.
 --
--- seat: keys journal, open, wallets, request, usage, wallet, packs, spendable.
+-- seat: see `seat_of`.
 -- item: kind, member (of the index of open holds), the names of the entry, state, prepaid ("1"),
--- cost, tokens ("1,2,…" in the order of TOKENS), and what the entry says besides.
--- life: seconds of a terminal record and of a roll-up.
-local function conclude(seat, item, life)
+-- cost, tokens ("1,2,…" in the order of TOKENS, or a list of them), and what the entry says besides.
+-- record_s: how long a terminal record lives.
+local function conclude(seat, item, record_s)
   local record = redis.call('HMGET', seat.request,
     'state', 'amount', 'cost', 'spent', 'short', 'parts', 'tokens')
   local known = number(record[1])
@@ -168,13 +205,13 @@ local function conclude(seat, item, life)
     sweep(seat, item.account_id)
   end
 
-  redis.call('DEL', seat.request)
+  if known > 0 then redis.call('DEL', seat.request) end
   redis.call('HSET', seat.request, 'state', item.state)
   if item.state == ESTIMATED then
     redis.call('HSET', seat.request, 'cost', whole(item.cost), 'spent', whole(spent),
-      'short', whole(short), 'parts', parts, 'tokens', item.tokens)
+      'short', whole(short), 'parts', parts, 'tokens', joined(item.tokens))
   end
-  redis.call('EXPIRE', seat.request, life.record_s)
+  redis.call('EXPIRE', seat.request, record_s)
 
   local sums = {
     cost = item.cost - cost_before, spent = spent - spent_before, short = short - short_before,
@@ -191,7 +228,6 @@ local function conclude(seat, item, life)
     sums.requests = 1
   end
   roll_up(seat.usage, item, sums)
-  redis.call('EXPIRE', seat.usage, life.usage_s)
   write(seat.journal, item)
   return is_estimate and 0 or 1, sums.cost
 end
