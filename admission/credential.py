@@ -8,6 +8,7 @@ stolen store opens nothing, and a fast hash is enough because there is no guessi
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import re
@@ -24,6 +25,7 @@ _PREFIX_LENGTH: Final = len("sk-gb-pl-")
 _ALPHABET: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM_LENGTH: Final = 43
 _CHECKSUM_LENGTH: Final = 6
+_BLOCK: Final = 64  # of SHA-256
 _SHAPE: Final = re.compile(r"sk-gb-(?:pl|cr)-[0-9A-Za-z]{49}")
 _VISIBLE: Final = 4
 
@@ -69,7 +71,20 @@ def mint(product: str) -> str:
 
 def digest(key: str, pepper: bytes) -> bytes:
     """HMAC-SHA256 of a key under a pepper: 32 bytes, the only form that is stored or sent."""
-    return hmac.digest(pepper, _as_bytes(key), hashlib.sha256)
+    begun = _begun(pepper)
+    inner, outer = begun[0].copy(), begun[1].copy()
+    inner.update(_as_bytes(key))
+    outer.update(inner.digest())
+    return outer.digest()
+
+
+@functools.lru_cache(maxsize=4)
+def _begun(pepper: bytes) -> tuple[hashlib._Hash, hashlib._Hash]:
+    """HMAC's two hashes with the pepper taken in (RFC 2104): most of what a short text costs."""
+    short = hashlib.sha256(pepper).digest() if len(pepper) > _BLOCK else pepper
+    block = short.ljust(_BLOCK, b"\0")
+    inner, outer = (hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
+    return inner, outer
 
 
 def mask(key: str) -> str:

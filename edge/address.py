@@ -8,12 +8,18 @@ not known by itself.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable
+from typing import Final
 
 from starlette.types import Scope
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# The longest there is, a zone's name included.
+MAX_TEXT: Final = 64
 
 
 def parse_proxies(texts: Iterable[str]) -> tuple[Network, ...]:
@@ -24,11 +30,12 @@ def parse_proxies(texts: Iterable[str]) -> tuple[Network, ...]:
 def client_address(scope: Scope, proxies: tuple[Network, ...]) -> str:
     """The caller's address; "" where the connection has none."""
     client = scope.get("client")
-    address = _parse(client[0]) if client else None
+    peer = client[0] if client else ""
+    address = _parse(peer)
     if address is None:
         return ""
     if not proxies or not _is_known(address, proxies):
-        return str(address)
+        return _text_of(address)
     hops = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
     for hop in reversed(hops.split(b",")):
         given = _parse(hop.decode("latin-1").strip())
@@ -37,10 +44,15 @@ def client_address(scope: Scope, proxies: tuple[Network, ...]) -> str:
         address = given
         if not _is_known(address, proxies):
             break
-    return str(address)
+    return _text_of(address)
 
 
-def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _parse(text: str) -> Address | None:
+    return _read(text) if len(text) <= MAX_TEXT else None
+
+
+@functools.lru_cache(maxsize=4_096)
+def _read(text: str) -> Address | None:
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
@@ -49,7 +61,8 @@ def _parse(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return mapped or found
 
 
-def _is_known(
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address, proxies: tuple[Network, ...]
-) -> bool:
+_text_of = functools.lru_cache(maxsize=4_096)(str)
+
+
+def _is_known(address: Address, proxies: tuple[Network, ...]) -> bool:
     return any(address in network for network in proxies)

@@ -40,33 +40,41 @@ def _invalid(message: str) -> ServiceFault:
 
 async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
     """The body, decoded; ServiceFault TOO_LARGE, INVALID_REQUEST, or ClientGoneError."""
-    too_large = ServiceFault(
-        Reason.TOO_LARGE, f"The request body is larger than {limit // 1_048_576} MB."
-    )
     declared = headers.get(b"content-length", b"0")
     if declared.isdigit() and int(declared) > limit:
-        raise too_large
+        raise _too_large(limit)
+    try:
+        body = await _receive(receive, limit)
+    except TimeoutError:
+        raise _invalid("The request body arrived too slowly.") from None
+    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
+    return body if encoding in (b"", b"identity") else _decompress(body, encoding, limit)
+
+
+async def _receive(receive: Receive, limit: int) -> bytes:
+    """All of it as it comes; TimeoutError where that is too slowly."""
     pieces: list[bytes] = []
     size = 0
     deadline = asyncio.get_running_loop().time() + FIRST_TIMEOUT_S
-    while True:
-        try:
-            async with asyncio.timeout_at(deadline + size / BYTES_PER_S):
-                message = await receive()
-        except TimeoutError:
-            raise _invalid("The request body arrived too slowly.") from None
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError
-        piece = message.get("body", b"")
-        size += len(piece)
-        if size > limit:
-            raise too_large
-        pieces.append(piece)
-        if not message.get("more_body", False):
-            break
-    body = b"".join(pieces)
-    encoding = headers.get(b"content-encoding", b"identity").strip().lower()
-    return body if encoding in (b"", b"identity") else _decompress(body, encoding, limit)
+    async with asyncio.timeout_at(deadline) as patience:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGoneError
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > limit:
+                raise _too_large(limit)
+            pieces.append(piece)
+            if not message.get("more_body", False):
+                return b"".join(pieces)
+            patience.reschedule(deadline + size / BYTES_PER_S)
+
+
+def _too_large(limit: int) -> ServiceFault:
+    return ServiceFault(
+        Reason.TOO_LARGE, f"The request body is larger than {limit // 1_048_576} MB."
+    )
 
 
 def _decompress(body: bytes, encoding: bytes, limit: int) -> bytes:

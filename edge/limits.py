@@ -7,8 +7,8 @@ its own shares, and what auth last said is left for all. ``reset`` is when all o
 
 from __future__ import annotations
 
+import functools
 import time
-from datetime import UTC, datetime
 from typing import Final
 
 from admission.allowance import INPUT, OUTPUT, RATES, REQUESTS, Allowance
@@ -31,56 +31,74 @@ def limit_headers(dialect: str, allowance: Allowance) -> Headers:
     return _openai(allowance, reset_s)
 
 
-_TOKEN_NAMES: Final = ((INPUT, "input-tokens"), (OUTPUT, "output-tokens"))
+Names = tuple[bytes, bytes, bytes]
+"""The headers of one kind: its limit, what remains of it, when all of it is back."""
+
+
+def _names(pattern: str, kind: str) -> Names:
+    limit, remaining, reset = (
+        pattern.format(part=part, kind=kind).encode() for part in ("limit", "remaining", "reset")
+    )
+    return limit, remaining, reset
+
+
+_ANTHROPIC: Final = "anthropic-ratelimit-{kind}-{part}"
+_ANTHROPIC_REQUESTS: Final = _names(_ANTHROPIC, "requests")
+_ANTHROPIC_TOKENS: Final = _names(_ANTHROPIC, "tokens")
+_ANTHROPIC_KINDS: Final = (
+    (INPUT, _names(_ANTHROPIC, "input-tokens")),
+    (OUTPUT, _names(_ANTHROPIC, "output-tokens")),
+)
+_OPENAI: Final = "x-ratelimit-{part}-{kind}"
+_OPENAI_REQUESTS: Final = _names(_OPENAI, "requests")
+_OPENAI_TOKENS: Final = _names(_OPENAI, "tokens")
 
 
 def _anthropic(allowance: Allowance, reset_s: float) -> Headers:
-    moment = datetime.fromtimestamp(time.time() + reset_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = _moment(int(time.time() + reset_s))
     found: Headers = []
     if limit := allowance.limits[REQUESTS]:
-        found += _triple(
-            "anthropic-ratelimit-requests", limit, allowance.available(REQUESTS), moment
-        )
-    tokens = []
-    for kind, name in _TOKEN_NAMES:
+        found += _triple(_ANTHROPIC_REQUESTS, limit, allowance.available(REQUESTS), moment)
+    scarcest: tuple[float, int, int] | None = None
+    for kind, names in _ANTHROPIC_KINDS:
         if limit := allowance.limits[kind]:
             left = _rounded(allowance.available(kind))
-            tokens.append((left / limit, limit, left))
-            found += _triple(f"anthropic-ratelimit-{name}", limit, left, moment)
-    if tokens:
-        _, limit, left = min(tokens)
-        found += _triple("anthropic-ratelimit-tokens", limit, left, moment)
+            found += _triple(names, limit, left, moment)
+            if scarcest is None or (left / limit, limit, left) < scarcest:
+                scarcest = left / limit, limit, left
+    if scarcest is not None:
+        found += _triple(_ANTHROPIC_TOKENS, scarcest[1], scarcest[2], moment)
     return found
 
 
-def _triple(prefix: str, limit: int, left: int, moment: str) -> Headers:
-    values = (("limit", str(limit)), ("remaining", str(left)), ("reset", moment))
-    return [(f"{prefix}-{name}".encode(), value.encode()) for name, value in values]
+def _triple(names: Names, limit: int, left: int, reset: bytes) -> Headers:
+    return [(names[0], b"%d" % limit), (names[1], b"%d" % left), (names[2], reset)]
+
+
+@functools.lru_cache(maxsize=256)
+def _moment(second: int) -> bytes:
+    """A second of the epoch in RFC 3339; many answers tell of the same one."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second)).encode()
 
 
 def _openai(allowance: Allowance, reset_s: float) -> Headers:
     found: Headers = []
     duration = _duration(reset_s)
     if limit := allowance.limits[REQUESTS]:
-        found += _openai_triple("requests", limit, allowance.available(REQUESTS), duration)
-    limited = [kind for kind, _ in _TOKEN_NAMES if allowance.limits[kind]]
+        found += _triple(_OPENAI_REQUESTS, limit, allowance.available(REQUESTS), duration)
+    limited = [kind for kind in (INPUT, OUTPUT) if allowance.limits[kind]]
     if limited:
         limit = sum(allowance.limits[kind] for kind in limited)
         left = sum(allowance.available(kind) for kind in limited)
-        found += _openai_triple("tokens", limit, left, duration)
+        found += _triple(_OPENAI_TOKENS, limit, left, duration)
     return found
-
-
-def _openai_triple(name: str, limit: int, left: int, duration: str) -> Headers:
-    values = (("limit", str(limit)), ("remaining", str(left)), ("reset", duration))
-    return [(f"x-ratelimit-{part}-{name}".encode(), value.encode()) for part, value in values]
 
 
 def _rounded(tokens: int) -> int:
     return tokens if tokens < ROUNDED_TO else round(tokens, -3)
 
 
-def _duration(seconds: float) -> str:
+def _duration(seconds: float) -> bytes:
     """As Go prints it: "0s", "59s", "1m2s"."""
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
+    return b"%dm%ds" % (minutes, rest) if minutes else b"%ds" % rest

@@ -16,11 +16,14 @@ import signal
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, Final, cast
+from urllib.parse import unquote
 
+import httptools
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from edge.cycle import Cycle
 from edge.drain import Drain
 from edge.shedding import Shedder
 from runtime.logs import get_logger
@@ -45,15 +48,18 @@ class FatHeadersError(Exception):
 class BoundedProtocol(HttpToolsProtocol):
     """A connection whose headers come soon and are small, and whose client reads its answer."""
 
+    cycle: Cycle
+
     def __init__(self, *arguments: Any, shedder: Shedder | None = None, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._shedder = shedder
+        self._header_deadline: asyncio.TimerHandle | None = None
         self._is_refused = False  # the request whose body comes in now was
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._begin_headers()
-        self._header_deadline = self._call_later(HEADER_TIMEOUT_S, transport.close)
+        self._begin_deadline()
         self._stall_deadline: asyncio.TimerHandle | None = None
         if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
@@ -65,38 +71,71 @@ class BoundedProtocol(HttpToolsProtocol):
             self._read_bytes += len(data)
             if self._read_bytes > MAX_HEADER_BYTES:
                 self.send_400_response("")
+            if self._header_deadline is None:
+                self._begin_deadline()
 
     def on_message_begin(self) -> None:
         self._begin_headers()
-        self._header_deadline.cancel()
-        self._header_deadline = self._call_later(HEADER_TIMEOUT_S, self.transport.close)
+        self._end_deadline()  # one of its own begins if its headers do not come all at once
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._told_bytes += len(name) + len(value)
         if self._told_bytes > MAX_HEADER_BYTES:
             raise FatHeadersError  # ends the parsing; the parser's caller refuses
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._header_deadline.cancel()
+        self._end_deadline()
         self._is_in_headers = False
         # A pipelined request waits for its turn as before.
         is_free = self.cycle is None or self.cycle.response_complete
         if self._shedder is not None and is_free and self._refuse(self._shedder):
             return
-        super().on_headers_complete()
+        self._describe()
+        self.cycle = Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=self.scope["http_version"] != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
+        if is_free:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _describe(self) -> None:
+        """What ASGI's scope says of the request's first line."""
+        scope, url = self.scope, httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope["http_version"] = self.parser.get_http_version()
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = url.path
+        scope["query_string"] = url.query or b""
 
     def on_body(self, body: bytes) -> None:
-        if not self._is_refused:
-            super().on_body(body)
+        if self._is_refused or self.cycle.response_complete:
+            return
+        self.cycle.take(body)
 
     def on_message_complete(self) -> None:
         if not self._is_refused:
             super().on_message_complete()
             return
         self._is_refused = False
-        self._header_deadline.cancel()
+        self._end_deadline()
         self._unset_keepalive_if_required()
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -122,7 +161,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
             return True
         self._is_refused = True
-        self._header_deadline = self._call_later(HEADER_TIMEOUT_S, self.transport.close)
+        self._begin_deadline()
         return True
 
     def pause_writing(self) -> None:
@@ -135,7 +174,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._header_deadline.cancel()
+        self._end_deadline()
         self._end_stall()
         super().connection_lost(exc)
 
@@ -150,6 +189,14 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self.transport.write(_TOO_LARGE)
         self.transport.close()
+
+    def _begin_deadline(self) -> None:
+        self._header_deadline = self._call_later(HEADER_TIMEOUT_S, self.transport.close)
+
+    def _end_deadline(self) -> None:
+        if self._header_deadline is not None:
+            self._header_deadline.cancel()
+            self._header_deadline = None
 
     def _end_stall(self) -> None:
         if self._stall_deadline is not None:
