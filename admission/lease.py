@@ -9,19 +9,18 @@ full digest. Concurrent first requests of one key share a stream.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import grpc.aio
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from admission.allowance import Allowance, Amounts
+from admission.allowance import INPUT, Allowance, Amounts
 from admission.draw import Drawer, amounts_of
 from gatebeyz.auth.v1 import auth_pb2, auth_pb2_grpc
 from gatebeyz.inference.v1 import inference_pb2
@@ -100,7 +99,11 @@ class Lease:
 
 
 class Admission:
-    """One admitted request; tell it what was used as soon as that is known."""
+    """One admitted request while its context lasts; tell it what was used once that is known.
+
+    Entering spends from the lease's shares, and draws where they run short. ``input_tokens`` is a
+    guess that ``settle`` replaces by what was used.
+    """
 
     __slots__ = ("_input_tokens", "_is_settled", "lease")
 
@@ -108,6 +111,20 @@ class Admission:
         self.lease = lease
         self._input_tokens = input_tokens
         self._is_settled = False
+
+    async def __aenter__(self) -> Self:
+        self.lease.check_quota()
+        allowance = self.lease.allowance
+        wanted = allowance.wanted_for(self._input_tokens)
+        self._input_tokens = wanted[INPUT]
+        if allowance.is_short_of(wanted):
+            await _begin_short(self.lease, wanted)
+        else:
+            allowance.begin(wanted, time.monotonic())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.lease.allowance.end()
 
     def settle(self, usage: inference_pb2.Usage) -> None:
         """Count what was really used in the place of the guess; the second time does nothing.
@@ -170,23 +187,9 @@ class LeaseHolder:
         lease.used_at = time.monotonic()
         return lease
 
-    @contextlib.asynccontextmanager
-    async def admit(self, lease: Lease, input_tokens: int) -> AsyncIterator[Admission]:
-        """Spend from the lease's shares, drawing where they run short; a slot for the duration.
-
-        ``input_tokens`` is a guess that the admission replaces by what was used.
-        """
-        lease.check_quota()
-        allowance = lease.allowance
-        wanted = allowance.wanted_for(input_tokens)
-        if allowance.is_short_of(wanted):
-            await self._begin_short(lease, wanted)
-        else:
-            allowance.begin(wanted, time.monotonic())
-        try:
-            yield Admission(lease, wanted[1])
-        finally:
-            allowance.end()
+    def admit(self, lease: Lease, input_tokens: int) -> Admission:
+        """Let a request in, and give it a slot, while the admission's context lasts."""
+        return Admission(lease, input_tokens)
 
     async def close(self) -> None:
         """End every follower, and every lease with it."""
@@ -211,15 +214,6 @@ class LeaseHolder:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _begin_short(self, lease: Lease, wanted: Amounts) -> None:
-        try:
-            await lease.drawer.begin(lease.lease_id, wanted)
-        except ServiceFault as fault:
-            if fault.reason is Reason.NOT_FOUND:
-                lease.heard_at = float("-inf")  # the store forgot the lease: the next one is new
-                raise _away() from None
-            raise
 
     def _check_refusal(self, key: LeaseKey) -> None:
         refusal = self._refusals.get(key)
@@ -347,6 +341,16 @@ class LeaseHolder:
             await lease.drawer.tend(lease.lease_id)
         except ServiceFault:
             lease.heard_at = float("-inf")  # the store forgot the lease: the next one is new
+
+
+async def _begin_short(lease: Lease, wanted: Amounts) -> None:
+    try:
+        await lease.drawer.begin(lease.lease_id, wanted)
+    except ServiceFault as fault:
+        if fault.reason is Reason.NOT_FOUND:
+            lease.heard_at = float("-inf")  # the store forgot the lease: the next one is new
+            raise _away() from None
+        raise
 
 
 # Why a lease that stood is over, where that is not the key's own end.

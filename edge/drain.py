@@ -7,8 +7,6 @@ end()    the grace is over: every running answer ends in its dialect's error eve
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import grpc.aio
@@ -18,6 +16,8 @@ from edge import metrics
 from runtime.faults import Reason, ServiceFault
 from runtime.metrics import DRAINING
 
+# How a call ends that was cancelled.
+CALL_ENDS: Final = (asyncio.CancelledError, grpc.aio.AioRpcError)
 _CLOSE: Final = (b"connection", b"close")
 _OVER: Final = ServiceFault(
     Reason.DRAINING, "The gateway is restarting. Send the request again.", retry_after_s=1
@@ -43,19 +43,37 @@ class Drain:
         for call in tuple(self._calls):
             call.cancel()
 
-    @contextlib.asynccontextmanager
-    async def running(self, call: Any) -> AsyncIterator[None]:
+    def running(self, call: Any) -> _Running:
         """While the context lasts, ``end`` cancels ``call``; ServiceFault DRAINING comes of it."""
+        return _Running(self, call)
+
+    def keep(self, call: Any) -> None:
+        """A call begins that ``end`` is to cut."""
         self._calls.add(call)
-        try:
-            yield
-        except (asyncio.CancelledError, grpc.aio.AioRpcError):
-            if self._is_over:
-                metrics.DRAIN_CUTS.inc()
-                raise _OVER from None
-            raise
-        finally:
-            self._calls.discard(call)
+
+    def drop(self, call: Any) -> bool:
+        """The call is over; whether it may have been cut."""
+        self._calls.discard(call)
+        return self._is_over
+
+
+class _Running:
+    """One call that a drain may cut."""
+
+    __slots__ = ("_call", "_drain")
+
+    def __init__(self, drain: Drain, call: Any) -> None:
+        self._drain = drain
+        self._call = call
+
+    def __enter__(self) -> None:
+        self._drain.keep(self._call)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        was_cut = self._drain.drop(self._call)
+        if was_cut and kind is not None and issubclass(kind, CALL_ENDS):
+            metrics.DRAIN_CUTS.inc()
+            raise _OVER from None
 
 
 def closing(send: Send) -> Send:

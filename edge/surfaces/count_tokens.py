@@ -21,10 +21,11 @@ from dialects.registry import DIALECTS
 from edge import metrics
 from edge.admittance import Admittance
 from edge.body import ClientGoneError, parse_body, read_body
+from edge.client_watch import ClientWatch
 from edge.count_charge import CountCharge
 from edge.counting import CountAllowance, CountMemory
 from edge.faults import public_fault, send_fault, send_json
-from edge.surfaces.inference import FORWARDED, Request, begin, client_watch, log_request
+from edge.surfaces.inference import FORWARDED, Request, begin, log_request
 from gatebeyz.counter.v1 import counter_pb2
 from gatebeyz.inference.v1 import inference_pb2
 from runtime.faults import Reason, ServiceFault, fault_of
@@ -142,8 +143,9 @@ class CountTokensSurface:
         )
         call = self._relay.Generate(generate)
         try:
-            async with asyncio.timeout(RELAY_TIMEOUT_S), client_watch(receive, call):
-                answers = [answer async for answer in call]
+            async with asyncio.timeout(RELAY_TIMEOUT_S):
+                with ClientWatch(receive, call):
+                    answers = [answer async for answer in call]
             if answers[0].head.status != 200:
                 return None
             counted = orjson.loads(b"".join(answer.chunk for answer in answers))
@@ -166,7 +168,7 @@ class CountTokensSurface:
             counter_pb2.CountTokensRequest(items=[item]), timeout=COUNT_TIMEOUT_S
         )
         try:
-            async with client_watch(receive, call):
+            with ClientWatch(receive, call):
                 count = await _first_count(call)
         except grpc.aio.AioRpcError as error:
             raise fault_of(error) from None

@@ -7,10 +7,8 @@ asked of auth on a warm path; nothing is decided on the Host header's URL.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,6 +24,7 @@ from dialects.scrub import names_account
 from edge import metrics
 from edge.admittance import Admittance
 from edge.body import ClientGoneError, parse_body, read_body
+from edge.client_watch import ClientWatch
 from edge.drain import Drain
 from edge.event_stream import EventStream, OversizedFrameError, Patience
 from edge.faults import public_fault, retry_headers, send_fault, send_json
@@ -69,10 +68,13 @@ class Request:
 def begin(scope: Scope) -> Request:
     """Take a request in, under the caller's trace or one of its own."""
     headers = dict(scope["headers"])
-    parent = tracing.parse_traceparent(headers.get(b"traceparent", b"").decode("latin-1"))
+    parent = state = ""
+    if b"traceparent" in headers:
+        parent = tracing.parse_traceparent(headers[b"traceparent"].decode("latin-1"))
+    if parent and b"tracestate" in headers:
+        state = tracing.parse_tracestate(headers[b"tracestate"].decode("latin-1"))
     span = tracing.start_entrance(f"{scope['method']} {scope['path']}", parent)
-    state = tracing.parse_tracestate(headers.get(b"tracestate", b"").decode("latin-1"))
-    tracing.enter(span, state if parent else "")
+    tracing.enter(span, state)
     return Request(scope, new_request_id(), time.perf_counter(), headers, span)
 
 
@@ -139,7 +141,7 @@ class InferenceSurface:
             stream.headers = limit_headers(self.dialect.name, lease.allowance)
             call = road.stub.Generate(generate)
             try:
-                async with client_watch(receive, call), self._drain.running(call):
+                with ClientWatch(receive, call), self._drain.running(call):
                     await self._relay(request, call, send, stream, is_stream=peek.stream)
             except grpc.aio.AioRpcError as error:
                 raise fault_of(error) from None
@@ -172,17 +174,16 @@ class InferenceSurface:
     async def _relay(
         self, request: Request, call: Any, send: Send, stream: EventStream, *, is_stream: bool
     ) -> None:
-        silence = stream.kept_alive(self._patience) if is_stream else contextlib.nullcontext()
-        async with silence:
-            first = await call.read()
-            if first is grpc.aio.EOF:
-                raise ServiceFault(Reason.INTERNAL, "The gateway failed to answer.")
-            waited_s = time.perf_counter() - request.began
-            metrics.FIRST_BYTE_SECONDS.labels(self.dialect.name).observe(waited_s)
-            kind = first.head.headers.get("content-type", "")
-            if first.head.status == 200 and is_stream and "json" not in kind:
-                await self._stream(request, first, call, stream)
-                return
+        if is_stream:
+            async with stream.kept_alive(self._patience):
+                first = await self._first(request, call)
+                kind = first.head.headers.get("content-type", "")
+                if first.head.status == 200 and "json" not in kind:
+                    await self._stream(request, first, call, stream)
+                    return
+                body = await self._whole(request, first, call)
+        else:
+            first = await self._first(request, call)
             body = await self._whole(request, first, call)
         if stream.is_open:
             await stream.fail(self.dialect.parse_fault(first.head.status, body))
@@ -190,6 +191,15 @@ class InferenceSurface:
         request.status = first.head.status
         headers = [*stream.headers, *head_headers(first.head)]
         await send_json(request.scope, send, request.status, body, request.request_id, headers)
+
+    async def _first(self, request: Request, call: Any) -> inference_pb2.GenerateResponse:
+        """What an answer begins with; its head is in it."""
+        first: Any = await call.read()
+        if first is grpc.aio.EOF:
+            raise ServiceFault(Reason.INTERNAL, "The gateway failed to answer.")
+        waited_s = time.perf_counter() - request.began
+        metrics.FIRST_BYTE_SECONDS.labels(self.dialect.name).observe(waited_s)
+        return first  # type: ignore[no-any-return]
 
     async def _whole(
         self, request: Request, first: inference_pb2.GenerateResponse, call: Any
@@ -254,29 +264,6 @@ def is_error(body: bytes) -> bool:
         if isinstance(parsed, dict) and isinstance(parsed.get("error"), (dict, str)):
             return not parsed.keys() & {"choices", "content", "output"}
     return False
-
-
-@contextlib.asynccontextmanager
-async def client_watch(receive: Receive, call: Any) -> AsyncIterator[None]:
-    """Cancel the call as soon as the client is gone; the relay then closes its upstream."""
-    gone = False
-
-    async def watch() -> None:
-        nonlocal gone
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        gone = True
-        call.cancel()
-
-    watcher = asyncio.ensure_future(watch())
-    try:
-        yield
-    except (asyncio.CancelledError, grpc.aio.AioRpcError):
-        if gone:
-            raise ClientGoneError from None
-        raise
-    finally:
-        watcher.cancel()
 
 
 def head_headers(head: inference_pb2.Head) -> list[tuple[bytes, bytes]]:
