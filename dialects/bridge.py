@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -35,7 +35,7 @@ class CarriedRequest:
 
     ``warnings`` are "field=what" words for ``x-gatebeyz-warnings``. ``answer_context_fields`` are
     the fields of :class:`AnswerContext` that the request decides; the caller adds its own
-    (request_id, now, new_id, input_estimate, seal).
+    (model, request_id, now, new_id, input_estimate, seal).
     """
 
     body: dict[str, Any]
@@ -103,7 +103,6 @@ def _answer_fields(
     conversation: Conversation, context: EncodeContext, body: dict[str, Any]
 ) -> dict[str, Any]:
     return {
-        "model": conversation.model,
         "include_usage": conversation.include_usage,
         "include_encrypted": conversation.reasoning.keep_encrypted,
         "stops": list(context.stops),
@@ -128,11 +127,11 @@ class _Flow:
         self.is_finished = False
         self.has_content = False
 
-    def receive_data(self, data: bytes) -> Iterator[Event]:
+    def receive_data(self, data: bytes) -> list[Event]:
         self._reader.receive_data(data)
         return self._drain()
 
-    def close(self) -> Iterator[Event]:
+    def close(self) -> list[Event]:
         self._reader.close()
         return self._drain()
 
@@ -140,35 +139,38 @@ class _Flow:
     def is_cut(self) -> bool:
         return self._cutter is not None and self._cutter.is_cut
 
-    def _drain(self) -> Iterator[Event]:
-        while (event := self._reader.next_event()) is not NEED_DATA:
+    def _drain(self) -> list[Event]:
+        events: list[Event] = []
+        next_event, cutter = self._reader.next_event, self._cutter
+        while (event := next_event()) is not NEED_DATA:
             if type(event) is BlockDelta:
                 self._deltas += 1
-                if self._cutter is None:
-                    yield event
+                if cutter is None:
+                    events.append(event)
                     continue
-            yield from self._pass(event)
+            elif isinstance(event, (Start, UsageReport)):
+                self.usage = self.usage.merge(event.usage)
+            for shown in (event,) if cutter is None else cutter.pass_event(event):
+                self._pass(shown, events)
+        return events
 
-    def _pass(self, event: Event) -> Iterator[Event]:
-        if isinstance(event, (Start, UsageReport)):
-            self.usage = self.usage.merge(event.usage)
-        for shown in (event,) if self._cutter is None else self._cutter.pass_event(event):
-            match shown:
-                case BlockOpen():
-                    self.has_content = True
-                case End():
-                    self.is_finished = True
-                    yield from self._guess_output()
-                case Failure():
-                    self.failure = shown.fault
-            yield shown
+    def _pass(self, event: Event, events: list[Event]) -> None:
+        match event:
+            case BlockOpen():
+                self.has_content = True
+            case End():
+                self.is_finished = True
+                self._guess_output(events)
+            case Failure():
+                self.failure = event.fault
+        events.append(event)
 
-    def _guess_output(self) -> Iterator[Event]:
+    def _guess_output(self, events: list[Event]) -> None:
         if self.usage.output is None or self.is_cut:
             output = max(self.usage.output or 0, self._deltas)
             guess = Usage(output=output, estimated=True)
             self.usage = self.usage.merge(guess)
-            yield UsageReport(guess)
+            events.append(UsageReport(guess))
 
 
 class StreamBridge:

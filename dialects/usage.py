@@ -8,11 +8,10 @@ converts at its own border. ``output`` includes ``reasoning``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """Token counts, each >= 0. ``None`` means "not reported", which differs from 0."""
 
     input: int | None = None
@@ -40,19 +39,16 @@ class Usage:
 
     def merge(self, later: Usage) -> Usage:
         """Take each field ``later`` reports; the others stay. Reports are cumulative."""
-        changes = {
-            name: value
-            for name in (
-                "input",
-                "cache_read",
-                "cache_write_5m",
-                "cache_write_1h",
-                "output",
-                "reasoning",
-            )
-            if (value := getattr(later, name)) is not None
-        }
-        return replace(self, estimated=later.estimated, **changes)
+        write_5m, write_1h = later.cache_write_5m, later.cache_write_1h
+        return Usage(
+            self.input if later.input is None else later.input,
+            self.cache_read if later.cache_read is None else later.cache_read,
+            self.cache_write_5m if write_5m is None else write_5m,
+            self.cache_write_1h if write_1h is None else write_1h,
+            self.output if later.output is None else later.output,
+            self.reasoning if later.reasoning is None else later.reasoning,
+            later.estimated,
+        )
 
 
 def split_inclusive(

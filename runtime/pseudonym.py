@@ -6,20 +6,28 @@ account's whole life: the key behind it is never rotated.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
+from functools import lru_cache
 from typing import Final
 
 _HEX: Final = 32
+# A name is asked for with every request, and never changes.
+_REMEMBERED: Final = 4_096
 
 
 class Pseudonyms:
     """Names accounts and upstreams to those who must tell them apart and learn no more."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_digest",)
 
     def __init__(self, key: str) -> None:
-        self._key = key.encode()
+        secret = key.encode()
+
+        @lru_cache(_REMEMBERED)
+        def digest(kind: str, name: str) -> str:
+            return hmac.digest(secret, f"{kind}:{name}".encode(), "sha256").hex()[:_HEX]
+
+        self._digest = digest
 
     def of_account(self, account_id: str) -> str:
         """``gb_`` and 32 hexadecimal digits."""
@@ -28,7 +36,3 @@ class Pseudonyms:
     def of_upstream(self, name: str) -> str:
         """``up_`` and 32 hexadecimal digits."""
         return f"up_{self._digest('upstream', name)}"
-
-    def _digest(self, kind: str, name: str) -> str:
-        text = f"{kind}:{name}".encode()
-        return hmac.digest(self._key, text, hashlib.sha256).hex()[:_HEX]

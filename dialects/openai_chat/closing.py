@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Final
 
 from dialects.dialect import AnswerContext
@@ -56,5 +55,5 @@ def render_signature(
 def known_usage(usage: Usage, context: AnswerContext) -> Usage:
     """The usage to show: the estimate of the input stands in where no upstream counted it."""
     if usage.input is None and context.input_estimate is not None:
-        return replace(usage, input=context.input_estimate, estimated=True)
+        return usage.merge(Usage(input=context.input_estimate, estimated=True))
     return usage

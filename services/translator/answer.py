@@ -60,25 +60,20 @@ class AnswerCarrier:
         self._is_last = is_last
         self.is_refused = False
 
-    async def carry(
-        self, first: Generated, call: Any, *, is_stream: bool
-    ) -> AsyncIterator[Generated]:
+    def carry(self, first: Generated, call: Any, *, is_stream: bool) -> AsyncIterator[Generated]:
         """The messages for the caller. The call is cancelled where a stop sequence cuts it."""
         if first.head.status >= 400:
-            answers = self._error(first, call)
-        elif is_stream:
-            answers = self._stream(first, call)
-        else:
-            answers = self._folded(first, call)
-        async for answer in answers:
-            yield answer
+            return self._error(first, call)
+        return self._stream(first, call) if is_stream else self._folded(first, call)
 
     async def _error(self, first: Generated, call: Any) -> AsyncIterator[Generated]:
         body, outcome = bytearray(), inference_pb2.Outcome()
-        async for answer in _rest(first, call):
+        answer: Any = first
+        while answer is not grpc.aio.EOF:
             body += answer.chunk[: MAX_ERROR_BYTES - len(body)]
             if answer.HasField("outcome"):
                 outcome = answer.outcome
+            answer = await call.read()
         fault = self._target.parse_fault(first.head.status, bytes(body))
         for answer in self._fault(first.head, fault, outcome):
             yield answer
@@ -86,7 +81,8 @@ class AnswerCarrier:
     async def _folded(self, first: Generated, call: Any) -> AsyncIterator[Generated]:
         folding = AnswerFold(self._target, self._source, await self._make_context())
         outcome, size = inference_pb2.Outcome(), 0
-        async for answer in _rest(first, call):
+        answer: Any = first
+        while answer is not grpc.aio.EOF:
             size += len(answer.chunk)
             folding.receive_data(answer.chunk)
             if answer.HasField("outcome"):
@@ -96,6 +92,7 @@ class AnswerCarrier:
             if folding.is_cut or size > MAX_ANSWER_BYTES:
                 call.cancel()
                 break
+            answer = await call.read()
         try:
             body = folding.close()
         except RemoteDialectError as error:
@@ -110,21 +107,24 @@ class AnswerCarrier:
         bridge = StreamBridge(self._target.reader(), self._source.writer(context), context.stops)
         head: inference_pb2.Head | None = first.head
         outcome = inference_pb2.Outcome()
-        async for answer in _rest(first, call):
+        answer: Any = first
+        while True:
             data = bridge.receive_data(answer.chunk)
-            if answer.HasField("outcome"):
+            is_over = answer.HasField("outcome")
+            if is_over:
                 outcome = answer.outcome
             if bridge.is_cut:
                 call.cancel()
                 outcome = _cut_outcome(bridge.usage)
-            if bridge.is_cut or bridge.failed is not None or answer.HasField("outcome"):
-                data += bridge.close()
+            if is_over or bridge.is_cut or bridge.failed is not None:
                 break
             if data:
                 yield Generated(head=_stream_head(head), chunk=data)
-                head = None
-        else:
-            data = bridge.close()
+                head, data = None, b""
+            answer = await call.read()
+            if answer is grpc.aio.EOF:
+                break
+        data += bridge.close()
         if head is not None and bridge.failed is not None:
             for message in self._fault(head, bridge.failed, outcome):
                 yield message
@@ -146,14 +146,6 @@ class AnswerCarrier:
             head.headers["x-should-retry"] = "true" if fault.retryable else "false"
         outcome.end = inference_pb2.END_UPSTREAM_ERROR
         yield _message(head, status, json_text.render(rendered), outcome)
-
-
-async def _rest(first: Generated, call: Any) -> AsyncIterator[Generated]:
-    """The messages of a call, the first one included."""
-    answer = first
-    while answer is not grpc.aio.EOF:
-        yield answer
-        answer = await call.read()
 
 
 def _stream_head(head: inference_pb2.Head | None) -> inference_pb2.Head | None:

@@ -111,11 +111,18 @@ class Exchange:
         self._leg = leg
         self._request = request
         self._account_id = account_id
+        self._sealer = self._sealer_of(leg.routes[0])
         self._body = b""
         self._headers: dict[str, str] = {}
         self._warnings: list[str] = []
         self._answer_fields: dict[str, Any] = {}
-        self.is_refused = False
+        self._carrier: AnswerCarrier | None = None
+        self._is_refused = False
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the next routes should be tried."""
+        return self._is_refused or (self._carrier is not None and self._carrier.is_refused)
 
     @property
     def _is_native(self) -> bool:
@@ -124,7 +131,7 @@ class Exchange:
 
     def prepare(self, body: dict[str, Any]) -> None:
         """Carry the request over; ServiceFault names the field that cannot be carried."""
-        sealer = self._sealer(self._leg.routes[0])
+        sealer = self._sealer
         if self._is_native:
             unsealed = self._target.unseal_history(body, sealer.open)
             # Not every "gb1." is an envelope: a body without one keeps its every byte.
@@ -150,12 +157,12 @@ class Exchange:
         self._warnings = carried.warnings
         self._answer_fields = carried.answer_context_fields
 
-    def _sealer(self, route: Route) -> Sealer:
+    def _sealer_of(self, route: Route) -> Sealer:
         family = self._leg.capabilities.family
         return self._parts.memory.sealer(self._account_id, family, route)
 
     async def run(self, *, is_last: bool) -> AsyncIterator[Generated]:
-        """The answer's messages; none and ``is_refused`` where the next routes should be tried."""
+        """The answer's messages; none where it ``is_refused``."""
         call = self._parts.relay.Generate(
             inference_pb2.GenerateRequest(
                 grant=self._request.grant,
@@ -187,7 +194,7 @@ class Exchange:
                 Reason.UPSTREAM_UNREACHABLE,
                 Reason.UPSTREAM_CREDENTIAL,
             ):
-                self.is_refused = True
+                self._is_refused = True
                 return
             raise fault from None
         finally:
@@ -200,27 +207,25 @@ class Exchange:
     ) -> AsyncIterator[Generated]:
         """The answer as it comes."""
         if first.head.status in RETRYABLE and not is_last:
-            self.is_refused = True
+            self._is_refused = True
             return
         answer = first
         while answer is not grpc.aio.EOF:
             yield answer
             answer = await call.read()
 
-    async def _carry(
+    def _carry(
         self, first: Generated, call: Any, counting: PendingEstimate | None, *, is_last: bool
     ) -> AsyncIterator[Generated]:
         """The answer in the caller's dialect."""
-        carrier = AnswerCarrier(
+        self._carrier = AnswerCarrier(
             self._source,
             self._target,
             self._request.request_id,
             lambda: self._context(first.head, counting),
             is_last=is_last,
         )
-        async for answer in carrier.carry(first, call, is_stream=self._request.stream):
-            yield answer
-        self.is_refused = carrier.is_refused
+        return self._carrier.carry(first, call, is_stream=self._request.stream)
 
     def _begin_counting(self) -> PendingEstimate | None:
         """Ask for the input tokens a Messages client wants in the first event, beside the call."""
@@ -233,18 +238,23 @@ class Exchange:
     async def _context(
         self, head: inference_pb2.Head, counting: PendingEstimate | None
     ) -> AnswerContext:
-        answered = (route for route in self._leg.routes if route.upstream == head.upstream)
         return AnswerContext(
-            **{
-                **self._answer_fields,
-                "model": self._request.shown_model or self._request.model,
-                "request_id": self._request.request_id,
-                "now": int(time.time()),
-                "new_id": lambda: secrets.token_hex(12),
-                "input_estimate": await counting.settle() if counting else rough_count(self._body),
-                "seal": self._sealer(next(answered, self._leg.routes[0])).seal,
-            }
+            model=self._request.shown_model or self._request.model,
+            request_id=self._request.request_id,
+            now=int(time.time()),
+            new_id=lambda: secrets.token_hex(12),
+            input_estimate=await counting.settle() if counting else rough_count(self._body),
+            seal=self._sealer_for(head.upstream).seal,
+            **self._answer_fields,
         )
+
+    def _sealer_for(self, upstream: str) -> Sealer:
+        """What seals an answer of that upstream."""
+        first, *others = self._leg.routes
+        if upstream == first.upstream:
+            return self._sealer
+        answered = (route for route in others if route.upstream == upstream)
+        return self._sealer_of(next(answered, first))
 
 
 def _routes_of(

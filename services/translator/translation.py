@@ -60,13 +60,11 @@ class TranslationService(translation_pb2_grpc.TranslationServiceServicer):
             where = self._context(request.upstream_model or request.model, source, asked)
             fields = carry(target, source, asked, where, {}).answer_context_fields
         answer_context = AnswerContext(
-            **{
-                **fields,
-                "model": request.model,
-                "request_id": request_id,
-                "now": int(time.time()),
-                "new_id": lambda: secrets.token_hex(12),
-            }
+            model=request.model,
+            request_id=request_id,
+            now=int(time.time()),
+            new_id=lambda: secrets.token_hex(12),
+            **fields,
         )
         try:
             answer = carry_answer(source, target, parse_object(request.body), answer_context)
