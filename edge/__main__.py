@@ -57,7 +57,7 @@ async def main(config: Config, catalog: CatalogFile) -> None:
         listeners.append(listener(app, entrance.listen, config.drain_s, shedder))
     for pages, listen in site_apps(config, catalog.current, auth, surfaces):
         listeners.append(listener(pages, listen, config.drain_s))
-    background = asyncio.gather(catalog.follow(), shedder.run(Readiness([relay]).is_ready))
+    background = asyncio.gather(catalog.follow(), shedder.run(links[0].probe))
     try:
         await serve_all(listeners, drain, config.drain_pause_s, config.drain_s)
     finally:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from edge.event_stream import Patience
 from runtime.config import ConfigError, ProcessConfig, SecretText, setting
 
-SHED_DELAY_S: Final = 0.5
+SHED_DELAY_S: Final = 0.25
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
 

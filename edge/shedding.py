@@ -2,10 +2,10 @@
 
 Under more load than it can carry, a server that takes everything in answers everything late, and
 then nothing in time. What tells is how long work waits for its turn of the event loop: a beat is
-due at fixed moments, and how late it comes is the delay of everything else too. The relay's loop
-is judged in the same way, by how long a health check of it takes: what waits there waits too,
-while this loop may be idle. A moment's pause is no overload: what counts is the lesser of two
-waits in a row, the delay that stays (as in CoDel, RFC 8289).
+due at fixed moments, and how late it comes is the delay of everything else too. The way to the
+relay and back is judged by a probe on the link that calls take: what waits in the relay, or on the
+way there, waits while this loop may be idle. A moment's pause is no overload: what counts is the
+lesser of two waits in a row, the delay that stays (as in CoDel, RFC 8289).
 
 From ``limit_s / 5`` on, new requests are refused at random, the more the longer the delay, all of
 them from ``limit_s`` on (random early detection, Floyd and Jacobson 1993). The law has no state to
@@ -90,7 +90,7 @@ class Shedder:
         self._refused_at = 0.0
 
     async def run(self, check: Callable[[], Awaitable[object]]) -> None:
-        """Beat for ever, and ask the relay how it is; one that is away is not busy."""
+        """Beat for ever, and time a ``check`` of the relay; one that is away is not busy."""
         asking = asyncio.create_task(self._ask(check))
         try:
             while True:

@@ -29,6 +29,8 @@ from runtime.metrics import LINKS
 
 # Between two searches for replicas; the more there are, the more often.
 SEARCH_S: Final = 2.0
+# So many searches that find none end the first one: a channel begins with one connection.
+IN_VAIN: Final = 2
 # How long a link takes new calls. Old ones would outlive a certificate that was replaced.
 AGE_S: Final = 60.0
 # A replica that does not say its name within this time is none.
@@ -96,13 +98,24 @@ class LinkedInference:
         link = min(self._links.values(), key=_Link.load)
         return link.begin(request, self.stub)
 
+    async def probe(self) -> None:
+        """Until the quickest of the replicas has answered on its link; at once where none is up.
+
+        What takes long is everything a call waits for that is not the replica's work: the loops
+        of both sides, and what stands between them.
+        """
+        if echoes := [link.probe() for link in self._links.values()]:
+            await asyncio.wait(echoes, return_when=asyncio.FIRST_COMPLETED)
+
     async def _keep(self) -> None:
         """Find a link to each replica, and go on searching."""
+        in_vain = 0
         while True:
             self._is_missed.clear()
-            is_new = False
+            in_vain += 1
             try:
-                is_new = await self._search()
+                if is_new := await self._search():
+                    in_vain = 0
                 wait_s = 0.0 if is_new else SEARCH_S / max(len(self._links), 1)
             except (TimeoutError, ConnectionError):
                 wait_s = AGAIN_S
@@ -114,7 +127,7 @@ class LinkedInference:
                 wait_s = SEARCH_S
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._is_missed.wait(), wait_s)
-            if self._links and not is_new:
+            if self._links and in_vain >= IN_VAIN:
                 # Where nobody calls, nobody needs to know of more replicas.
                 await self._is_used.wait()
                 self._is_used.clear()
@@ -165,6 +178,8 @@ class _Link:
         self._is_retired = False
         self._opened_at = asyncio.get_running_loop().time()
         self._work: tuple[asyncio.Task[None], ...] = ()
+        self._echo: asyncio.Future[None] | None = None
+        self._may_probe = self._probes = False
         self.writer: Writer[inference_pb2.CallFrame] = Writer()
         self.instance = ""
         self.is_over = False
@@ -183,6 +198,7 @@ class _Link:
         if hello is grpc.aio.EOF:
             raise ConnectionError("the replica ended the link before it began")
         self.instance = hello.instance
+        self._may_probe = hello.echoes
 
     def start(self) -> None:
         """Begin to carry calls."""
@@ -211,6 +227,17 @@ class _Link:
         self.writer.mark(call)
         return call
 
+    def probe(self) -> asyncio.Future[None]:
+        """Done when the replica has answered; one question at a time is under way."""
+        if self._echo is None or self._echo.done():
+            self._echo = asyncio.get_running_loop().create_future()
+            self._probes = self._may_probe
+            if self._probes:
+                self.writer.wake()
+            else:
+                self._end_probe()
+        return self._echo
+
     def forget(self, call: _Call) -> None:
         """A call is over."""
         self._calls.pop(call.number, None)
@@ -221,8 +248,9 @@ class _Link:
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             while True:
                 await self.writer.ready()
-                request = inference_pb2.LinkRequest()
-                if self.writer.drain(request.frames):
+                request = inference_pb2.LinkRequest(probes=self._probes)
+                if self.writer.drain(request.frames) or self._probes:
+                    self._probes = False
                     await self._stream.write(request)
                 elif self._is_retired and not self._calls:
                     await self._stream.done_writing()
@@ -234,6 +262,8 @@ class _Link:
                 for frame in response.frames:
                     if (call := self._calls.get(frame.call)) is not None:
                         call.hear(frame)
+                if response.echoes:
+                    self._end_probe()
                 if response.going_away:
                     self._leave(self)
                     self.retire()
@@ -241,10 +271,15 @@ class _Link:
             pass
         finally:
             self.is_over = True
+            self._end_probe()
             self._leave(self)
             for call in tuple(self._calls.values()):
                 call.lose()
             self._work[1].cancel()
+
+    def _end_probe(self) -> None:
+        if self._echo is not None and not self._echo.done():
+            self._echo.set_result(None)
 
 
 class _Call:

@@ -69,11 +69,13 @@ class LinkedService(inference_pb2_grpc.InferenceServiceServicer):
         if self._is_going_away:
             link.go_away()
         try:
-            yield inference_pb2.LinkResponse(instance=self.instance)
+            yield inference_pb2.LinkResponse(instance=self.instance, echoes=True)
             while not link.is_over:
                 await link.writer.ready()
                 response = inference_pb2.LinkResponse()
                 is_news = link.writer.drain(response.frames)
+                if link.echoes():
+                    response.echoes = is_news = True
                 if link.tells_going_away():
                     response.going_away = is_news = True
                 if is_news:
@@ -94,6 +96,7 @@ class _Link:
         self._is_heard_out = False
         self._is_going_away = False
         self._has_told = False
+        self._is_probed = False
 
     @property
     def is_over(self) -> bool:
@@ -111,12 +114,20 @@ class _Link:
         self._has_told = self._is_going_away
         return is_news
 
+    def echoes(self) -> bool:
+        """Whether the caller waits to hear that it was heard."""
+        is_probed, self._is_probed = self._is_probed, False
+        return is_probed
+
     async def hear(self, requests: AsyncIterator[inference_pb2.LinkRequest]) -> None:
         """Follow what the caller says; when it is gone, so are its calls."""
         try:
             async for request in requests:
                 for frame in request.frames:
                     self._take(frame)
+                if request.probes:
+                    self._is_probed = True
+                    self.writer.wake()
         except Exception:
             get_logger().exception("link broken")
             self.close()

@@ -1,10 +1,10 @@
 """``python -m tests.bench.overload``: what is left of the peak when twice as much comes in.
 
-Requests come whether or not the ones before are answered. First somewhat more of them than fit a
-core by what one costs: what is answered then is the peak. Then half of the peak's rate, the same,
-twice and four times that. Whatever is not
-a right answer must be a refusal that a client can act on: 529, 503 or 429 in its dialect, with
-``retry-after``, within a second.
+Requests come whether or not the ones before are answered. First at rates that grow by a quarter,
+until more of them bring no more right answers: the most that were answered is the peak. Then half
+of the peak's rate, the same, twice and four times that. Whatever is not a right answer must be a
+refusal that a client can act on: 529, 503 or 429 in its dialect, with ``retry-after``, within a
+second.
 """
 
 from __future__ import annotations
@@ -21,15 +21,18 @@ from typing import Final
 import uvloop
 
 from tests.bench.crowd import Ask, Crowd, Stage
-from tests.bench.load import quantile
+from tests.bench.load import drive, quantile
 from tests.bench.run import PRODUCTION, Settings, running_bench
 from tests.bench.scenario import Side
 from tests.bench.shape import native
-from tests.bench.soak import saturation
 from tests.bench.wish import Wish
 
 STAGE_S: Final = 10.0
-PUSH: Final = 1.3
+# What callers that wait for their answers get, to begin with; then by so much more.
+CALLERS: Final = 8
+STEP_S: Final = 5.0
+GROWTH: Final = 1.25
+MAX_STEPS: Final = 10
 LOADS: Final = (0.5, 1.0, 2.0, 4.0)
 
 
@@ -63,17 +66,28 @@ async def overload(folder: Path, say: Callable[[str], None]) -> Verdict:
         key = (await bench.gateway.plan_keys())[0]
         port = bench.systems[Side.GATEWAY].port
         crowd = Crowd([Ask(port, shape, key)])
-        rate = await saturation(bench.gateway, crowd, say)
-        pushed = await crowd.come(rate * PUSH, STAGE_S)
-        peak, stages = len(pushed.good_s) / STAGE_S, {}
-        say(f"{rate * PUSH:.0f} requests/s: {peak:.0f} answers/s")
+        tally = await drive(port, shape, [key], CALLERS, STEP_S)
+        peak = await peak_of(crowd, tally.requests / tally.elapsed_s, say)
+        stages: dict[float, Stage] = {}
         for load in LOADS:
             stages[load] = await crowd.come(peak * load, STAGE_S)
             say(Verdict(peak, {load: stages[load]}).render())
-            peak = max(peak, len(stages[load].good_s) / STAGE_S)
             await asyncio.sleep(1)
         crowd.close()
     return Verdict(peak, stages)
+
+
+async def peak_of(crowd: Crowd, rate: float, say: Callable[[str], None]) -> float:
+    """The most right answers a second that any rate brought, from ``rate`` on."""
+    best = 0.0
+    for _ in range(MAX_STEPS):
+        stage = await crowd.come(rate, STEP_S)
+        goodput = len(stage.good_s) / STEP_S
+        say(f"{rate:.0f} requests/s: {goodput:.0f} answers/s")
+        if goodput < best:
+            break
+        best, rate = goodput, rate * GROWTH
+    return best
 
 
 def main() -> None:

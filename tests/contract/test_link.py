@@ -342,3 +342,51 @@ async def test_an_old_link_is_replaced_and_ends_with_its_calls(
         assert (await read_all(call)).chunk == b"-ended"
         assert (await read_all(another)).chunk == b"begun-ended"
         await until(lambda: service.links == 1)
+
+
+class Mute(Scripted):
+    """A replica that does not come to answer a probe, though its ``hello`` said it would."""
+
+    hello = True
+
+    async def Link(self, requests: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802
+        async with contextlib.aclosing(super().Link(requests, context)) as responses:  # type: ignore[type-var]
+            async for response in responses:
+                response.echoes = bool(response.instance) and self.hello
+                yield response
+
+
+class Unprobed(Mute):
+    """A replica of a release that knows no probes."""
+
+    hello = False
+
+
+async def test_a_probe_waits_for_the_quickest_replica() -> None:
+    async with (
+        serving_at(Mute(echo)) as (_, mute),
+        serving_at(Scripted(echo)) as (_, port),
+        linked(mute, port) as inference,
+    ):
+        async with asyncio.timeout(5):
+            for _ in range(3):
+                await inference.probe()
+
+
+async def test_a_probe_lasts_while_no_replica_comes_to_answer_and_no_longer_than_its_link() -> None:
+    async with serving_at(Mute(echo)) as (server, port), linked(port) as inference:
+        probe = asyncio.ensure_future(inference.probe())
+        # What is asked later is answered earlier: the link itself works.
+        await read_all(inference.Generate(ask()))
+        assert not probe.done()
+        await server.stop(0)
+        async with asyncio.timeout(5):
+            await probe
+
+
+@pytest.mark.parametrize("replica", [Unprobed(echo), Unlinked()])
+async def test_a_peer_that_knows_no_probes_is_not_busy(replica: Any) -> None:
+    links = -1 if isinstance(replica, LinkedService) else 0
+    async with serving_at(replica) as (_, port), linked(port, links=links) as inference:
+        async with asyncio.timeout(1):
+            await inference.probe()

@@ -159,10 +159,12 @@ class Attempt(_message.Message):
     def __init__(self, upstream: _Optional[str] = ..., status: _Optional[int] = ..., result: _Optional[str] = ...) -> None: ...
 
 class LinkRequest(_message.Message):
-    __slots__ = ("frames",)
+    __slots__ = ("frames", "probes")
     FRAMES_FIELD_NUMBER: _ClassVar[int]
+    PROBES_FIELD_NUMBER: _ClassVar[int]
     frames: _containers.RepeatedCompositeFieldContainer[CallFrame]
-    def __init__(self, frames: _Optional[_Iterable[_Union[CallFrame, _Mapping]]] = ...) -> None: ...
+    probes: bool
+    def __init__(self, frames: _Optional[_Iterable[_Union[CallFrame, _Mapping]]] = ..., probes: _Optional[bool] = ...) -> None: ...
 
 class CallFrame(_message.Message):
     __slots__ = ("call", "begin", "consumed", "cancel")
@@ -177,14 +179,16 @@ class CallFrame(_message.Message):
     def __init__(self, call: _Optional[int] = ..., begin: _Optional[_Union[GenerateRequest, _Mapping]] = ..., consumed: _Optional[int] = ..., cancel: _Optional[bool] = ...) -> None: ...
 
 class LinkResponse(_message.Message):
-    __slots__ = ("frames", "instance", "going_away")
+    __slots__ = ("frames", "instance", "going_away", "echoes")
     FRAMES_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     GOING_AWAY_FIELD_NUMBER: _ClassVar[int]
+    ECHOES_FIELD_NUMBER: _ClassVar[int]
     frames: _containers.RepeatedCompositeFieldContainer[AnswerFrame]
     instance: str
     going_away: bool
-    def __init__(self, frames: _Optional[_Iterable[_Union[AnswerFrame, _Mapping]]] = ..., instance: _Optional[str] = ..., going_away: _Optional[bool] = ...) -> None: ...
+    echoes: bool
+    def __init__(self, frames: _Optional[_Iterable[_Union[AnswerFrame, _Mapping]]] = ..., instance: _Optional[str] = ..., going_away: _Optional[bool] = ..., echoes: _Optional[bool] = ...) -> None: ...
 
 class AnswerFrame(_message.Message):
     __slots__ = ("call", "accepted", "answer", "status")
