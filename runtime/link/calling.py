@@ -125,8 +125,10 @@ class LinkedInference:
             except Exception:
                 get_logger().exception("no link")
                 wait_s = SEARCH_S
+            # Not wait_for: in Python 3.11 it swallows a cancel that comes with what it waits for.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._is_missed.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._is_missed.wait()
             if self._links and in_vain >= IN_VAIN:
                 # Where nobody calls, nobody needs to know of more replicas.
                 await self._is_used.wait()

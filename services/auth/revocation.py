@@ -181,7 +181,8 @@ class ChangeLog:
                 if not self.is_fresh() or queue.full():
                     raise _unfollowed()
                 try:
-                    change = await asyncio.wait_for(queue.get(), HEARTBEAT_S)
+                    async with asyncio.timeout(HEARTBEAT_S):
+                        change = await queue.get()
                 except TimeoutError:
                     yield None, _text(position)
                     continue
