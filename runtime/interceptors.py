@@ -46,11 +46,18 @@ class FaultInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         method = details.method
         if handler is None or method.startswith(OPEN_SERVICES) or handler.request_streaming:
             return handler  # a link guards each of its calls
-        guard = guard_stream if handler.response_streaming else _guard_unary
+        guard = _guard_stream if handler.response_streaming else guard_call
         return wrap_handler(handler, lambda inner: guard(method, inner))
 
 
-def _guard_unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+def guard_call(
+    method: str, inner: Callable[..., Any], *, is_told: bool = False
+) -> Callable[..., Any]:
+    """``inner`` with its errors as statuses, its span, its line.
+
+    ``is_told`` where ``inner`` logs a line of its own for what goes well.
+    """
+
     async def call(request: Any, context: Any) -> Any:
         begun = time.perf_counter()
         span = _enter_span(method, request, context)
@@ -66,7 +73,7 @@ def _guard_unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
             span.end(Reason.INTERNAL)
             await _abort_unexpected(method, begun, context)
         else:
-            _log(method, begun, "OK")
+            _log(method, begun, "OK", is_told=is_told)
             return answer
         finally:
             span.end()
@@ -74,8 +81,8 @@ def _guard_unary(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def guard_stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
-    """``inner`` with its errors as statuses, its span, its line."""
+def _guard_stream(method: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for an ``inner`` that answers with a stream."""
 
     async def call(request: Any, context: Any) -> AsyncIterator[Any]:
         begun = time.perf_counter()
@@ -119,10 +126,11 @@ async def _abort_unexpected(method: str, begun: float, context: Any) -> None:
     await abort(context, ServiceFault(Reason.INTERNAL, _UNEXPECTED))
 
 
-def _log(method: str, begun: float, result: str) -> None:
+def _log(method: str, begun: float, result: str, *, is_told: bool = False) -> None:
     elapsed_s = time.perf_counter() - begun
     observe_rpc(method, str(result), elapsed_s)
-    get_logger().info("rpc", method=method, result=str(result), ms=round(elapsed_s * 1000, 1))
+    if not is_told:
+        get_logger().info("rpc", method=method, result=str(result), ms=round(elapsed_s * 1000, 1))
 
 
 class ServiceTokenInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]

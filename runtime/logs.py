@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 import orjson
@@ -39,23 +39,19 @@ class _Line:
         self._second = 0
         self._clock_text = ""
 
-    def __call__(self, _logger: Any, level: str, event: MutableMapping[str, Any]) -> str:
+    def __call__(self, _logger: Any, level: str, event: MutableMapping[str, Any]) -> bytes:
         if "exc_info" in event:
             structlog.processors.format_exc_info(_logger, level, event)
-        line: dict[str, Any] = {}
-        for field, value in event.items():
-            if field in _FORBIDDEN:
-                line[field] = "[redacted]"
-            elif isinstance(value, str):
-                line[field] = _KEY_LIKE.sub("[redacted]", value)[:_MAX_FIELD]
-            else:
-                line[field] = value
-        line["process"] = self._process
+        rendered = self._render(event, level)
+        return rendered if _is_harmless(event, rendered) else self._render(_redact(event), level)
+
+    def _render(self, event: Mapping[str, Any], level: str) -> bytes:
+        line = {**event, "process": self._process}
         if trace_id := tracing.trace_id():
             line["trace_id"] = trace_id
         line["level"] = level
         line["timestamp"] = self._timestamp()
-        return orjson.dumps(line, default=str).decode()
+        return orjson.dumps(line, default=str)
 
     def _timestamp(self) -> str:
         """Now as RFC 3339 in UTC, to the microsecond; its seconds are rendered once each."""
@@ -66,13 +62,36 @@ class _Line:
         return f"{self._clock_text}.{nanos // 1_000:06d}Z"
 
 
+def _is_harmless(event: Mapping[str, Any], rendered: bytes) -> bool:
+    """Whether redacting would change nothing, told at a tenth of its price."""
+    return (
+        len(rendered) <= _MAX_FIELD
+        and _FORBIDDEN.isdisjoint(event)
+        and b"sk-" not in rendered
+        and b"bearer" not in rendered.lower()
+    )
+
+
+def _redact(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The same fields, without what must not be told."""
+    line: dict[str, Any] = {}
+    for field, value in event.items():
+        if field in _FORBIDDEN:
+            line[field] = "[redacted]"
+        elif isinstance(value, str):
+            line[field] = _KEY_LIKE.sub("[redacted]", value)[:_MAX_FIELD]
+        else:
+            line[field] = value
+    return line
+
+
 def configure(process: str, level: str = "INFO") -> None:
     """Set up logging for this process; standard-library loggers join the same stream."""
     global _logger
     structlog.configure(
         processors=[_Line(process)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        logger_factory=structlog.BytesLoggerFactory(file=sys.stdout.buffer),
         cache_logger_on_first_use=True,
     )
     _logger = structlog.get_logger().bind()

@@ -23,6 +23,8 @@ def spread(
 
     ``place_of`` gives a route's pool ("" for none) and its upstream.
     """
+    if len(routes) < 2:
+        return list(routes)
     found: list[R] = []
     for pool, neighbours in groupby(routes, key=lambda route: place_of(route)[0]):
         group = list(neighbours)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -13,7 +13,7 @@ import grpc.aio
 
 from gatebeyz.inference.v1 import inference_pb2, inference_pb2_grpc
 from runtime.faults import Reason, ServiceFault
-from runtime.interceptors import guard_stream
+from runtime.interceptors import guard_call
 from runtime.link.writer import MAX_PACE_S, PACE_S, Writer
 from runtime.logs import get_logger
 
@@ -30,11 +30,16 @@ _OVERFULL: Final = ServiceFault(
 )
 _AWAY: Final = ServiceFault(Reason.DRAINING, "This replica is restarting.", retry_after_s=1)
 
-Behaviour = Callable[[inference_pb2.GenerateRequest, Any], AsyncIterator[Any]]
+Behaviour = Callable[[inference_pb2.GenerateRequest, "LinkedCall"], Awaitable[None]]
 
 
 class LinkedService(inference_pb2_grpc.InferenceServiceServicer):
-    """A servicer whose ``Generate`` is reached by links as well."""
+    """A servicer whose ``Generate`` is reached by links as well.
+
+    ``tells_of_generates`` where it logs a line of its own for each that goes well.
+    """
+
+    tells_of_generates = False
 
     def __init__(self) -> None:
         self._links: set[_Link] = set()
@@ -56,12 +61,19 @@ class LinkedService(inference_pb2_grpc.InferenceServiceServicer):
         for link in self._links:
             link.go_away()
 
+    async def carry(self, request: inference_pb2.GenerateRequest, call: LinkedCall) -> None:
+        """Answer one call of a link, as ``Generate`` would."""
+        answers: Any = self.Generate(request, call)  # type: ignore[arg-type]
+        async with contextlib.aclosing(answers):
+            async for answer in answers:
+                await call.send(answer)
+
     async def Link(  # noqa: N802 - the name is the proto's
         self, requests: AsyncIterator[inference_pb2.LinkRequest], context: grpc.aio.ServicerContext
     ) -> AsyncIterator[inference_pb2.LinkResponse]:
         """See inference.proto."""
-        pace_s = _pace_of(context.invocation_metadata() or ())
-        link = _Link(guard_stream(GENERATE, self.Generate), pace_s)
+        guarded = guard_call(GENERATE, self.carry, is_told=self.tells_of_generates)
+        link = _Link(guarded, _pace_of(context.invocation_metadata() or ()))
         self._links.add(link)
         hearing = asyncio.ensure_future(link.hear(requests))
         # The caller may leave while this generator sleeps in its yield: nothing would wake it.
@@ -243,9 +255,7 @@ class LinkedCall:
 
     async def _run(self, behaviour: Behaviour, request: inference_pb2.GenerateRequest) -> None:
         try:
-            async with contextlib.aclosing(behaviour(request, self)) as answers:  # type: ignore[type-var]
-                async for answer in answers:
-                    await self._send(answer)
+            await behaviour(request, self)
             self.end(grpc.StatusCode.OK)
         except grpc.aio.AbortError:
             pass  # the status is known
@@ -254,7 +264,8 @@ class LinkedCall:
                 callback(self)
             self.end(grpc.StatusCode.CANCELLED)
 
-    async def _send(self, answer: inference_pb2.GenerateResponse) -> None:
+    async def send(self, answer: inference_pb2.GenerateResponse) -> None:
+        """Have the caller told; waits while it has too much to read. The message is given away."""
         chunk = answer.chunk
         is_urgent = answer.HasField("head") or answer.HasField("outcome")
         if is_urgent:
@@ -274,12 +285,16 @@ class LinkedCall:
             self._room = asyncio.get_running_loop().create_future()
             await self._room
 
-    # What handlers ask of their context.
-
-    async def send_initial_metadata(self, _metadata: Any) -> None:
+    def accept(self) -> None:
         """From here on the call is not to be repeated."""
         self._is_accepted = True
         self._link.writer.mark_idle(self)
+
+    # What handlers ask of their context.
+
+    async def send_initial_metadata(self, _metadata: Any) -> None:
+        """As of a ServicerContext: ``accept``."""
+        self.accept()
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
         """As of a ServicerContext."""

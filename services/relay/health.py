@@ -68,6 +68,8 @@ class Health:
         self, routes: Sequence[Route], pool_of: Callable[[Route], str], now: float
     ) -> list[Route]:
         """The routes with resting upstreams behind their neighbours of the same pool."""
+        if len(routes) < 2:
+            return list(routes)
         found: list[Route] = []
         for pool, neighbours in groupby(routes, key=pool_of):
             group = list(neighbours)

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc.aio
 
@@ -13,7 +14,7 @@ from dialects.dialect import Dialect
 from gatebeyz.inference.v1 import inference_pb2
 from runtime.catalog import Catalog
 from runtime.grants import Signer
-from runtime.link.serving import LinkedService
+from runtime.link.serving import LinkedCall, LinkedService
 from runtime.pseudonym import Pseudonyms
 from services.relay.exchange import Dialer
 from services.relay.generation import Generation
@@ -48,6 +49,8 @@ class Parts:
 class InferenceService(LinkedService):
     """Same dialect in and out: the upstream's bytes pass untouched."""
 
+    tells_of_generates = True
+
     def __init__(self, parts: Parts) -> None:
         super().__init__()
         self._parts = parts
@@ -56,6 +59,22 @@ class InferenceService(LinkedService):
         self, request: inference_pb2.GenerateRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[inference_pb2.GenerateResponse]:
         """See inference.proto."""
+        generation = self._begin(request, context)
+        await context.send_initial_metadata(())
+        async with contextlib.aclosing(generation.messages()) as messages:
+            async for message in messages:
+                yield message
+
+    async def carry(self, request: inference_pb2.GenerateRequest, call: LinkedCall) -> None:
+        """The same for a link, a generator less."""
+        generation = self._begin(request, call)
+        call.accept()
+        async with contextlib.aclosing(generation.messages()) as messages:
+            async for message in messages:
+                await call.send(message)
+
+    def _begin(self, request: inference_pb2.GenerateRequest, context: Any) -> Generation:
+        """The request, checked. From here on an upstream may be at work: say so."""
         parts = self._parts
         now = parts.now()
         grant = parts.signer.verify(request.grant, now)
@@ -65,10 +84,6 @@ class InferenceService(LinkedService):
         generation = Generation(
             order, catalog, parts.dialer, parts.registry, parts.holds, parts.outbox, parts.health
         )
-        # From here on an upstream may be at work: a caller must not repeat the call by itself.
-        await context.send_initial_metadata(())
-        # The caller may leave while this generator sleeps in its yield: nothing would wake it.
+        # The caller may leave while the generation sleeps in a yield: nothing would wake it.
         context.add_done_callback(lambda _: generation.close())
-        async with contextlib.aclosing(generation.messages()) as messages:
-            async for message in messages:
-                yield message
+        return generation
