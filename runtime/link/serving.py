@@ -249,7 +249,10 @@ class LinkedCall:
                 self._chunks.clear()
             size += len(answer.chunk)
         if self._status is not None:
-            frame.status.CopyFrom(self._status)
+            if self._status.code:
+                frame.status.CopyFrom(self._status)
+            else:
+                frame.status.SetInParent()  # OK; a copy is an encoding and a decoding
             self._link.leave(self)
         return size
 

@@ -33,6 +33,7 @@ _ENDS: Final = {
     End.UPSTREAM_ERROR: inference_pb2.END_UPSTREAM_ERROR,
     End.TRUNCATED: inference_pb2.END_TRUNCATED,
 }
+_END_NAMES: Final = {number: name for name, number in inference_pb2.End.items()}
 _BYTES_PER_TOKEN: Final = 4
 
 
@@ -64,6 +65,7 @@ class Generation:
         self._answer: Answer | None = None
         self._end = inference_pb2.END_CANCELLED
         self._usage = Usage()
+        self._used = inference_pb2.Usage()  # the same, once it is settled on
         self._is_concluded = False
         self._is_settled = False
         self._is_closed = False
@@ -79,7 +81,8 @@ class Generation:
             self._route, answer = await self._first_answer()
             self._answer = answer
             self._first_byte_ms = self._elapsed_ms()
-            message = inference_pb2.GenerateResponse(head=self._head(), chunk=answer.first)
+            message = inference_pb2.GenerateResponse(chunk=answer.first)
+            self._fill_head(message.head)
             while not answer.is_over:
                 yield message
                 message = inference_pb2.GenerateResponse(chunk=await answer.next_chunk())
@@ -89,7 +92,7 @@ class Generation:
             # Put down before the caller knows: what it saw end is settled, whatever dies now.
             self._put_settlement()
             message.complete = True
-            message.outcome.CopyFrom(self._outcome())
+            self._fill_outcome(message.outcome)
             yield message
         except Closed:
             if (fault := self._ticket.fault) is None:
@@ -181,13 +184,16 @@ class Generation:
         if self._is_concluded:
             return
         self._is_concluded = True
+        self._usage = self._end_usage()
+        self._used = _usage_message(self._usage)
+
+    def _end_usage(self) -> Usage:
         answer = self._answer
         if answer is None:
             is_unsure = self._opening is not None or any(
                 attempt.result is Result.TIMED_OUT for attempt in self._attempts
             )
-            self._usage = self._guess(Usage(), 0) if is_unsure else Usage()
-            return
+            return self._guess(Usage(), 0) if is_unsure else Usage()
         end, usage = answer.finish()
         # Some callers hang up at the terminal event, before the upstream closes.
         if answer.is_over or end is End.COMPLETE:
@@ -195,7 +201,7 @@ class Generation:
         is_told = self._end == inference_pb2.END_COMPLETE and usage.is_reported
         if answer.is_success and not is_told:
             usage = self._guess(usage, answer.output_floor)
-        self._usage = usage
+        return usage
 
     def _guess(self, usage: Usage, output_floor: int) -> Usage:
         """The usage, with our own guess where the upstream could not or did not tell."""
@@ -209,32 +215,27 @@ class Generation:
     def _input_guess(self) -> int:
         return math.ceil(len(self._order.request.body) / _BYTES_PER_TOKEN)
 
-    def _head(self) -> inference_pb2.Head:
+    def _fill_head(self, head: inference_pb2.Head) -> None:
+        # In place, here and below: protobuf copies a message by encoding and decoding it.
         route, answer = self._route, self._answer
         assert route is not None
         assert answer is not None
-        return inference_pb2.Head(
-            status=answer.status,
-            headers=answer.headers,
-            upstream_request_id=answer.upstream_request_id,
-            upstream=route.upstream,
-            upstream_model=route.upstream_model,
-            upstream_dialect=self._order.request.dialect,
-        )
+        head.status = answer.status
+        head.headers.update(answer.headers)
+        head.upstream_request_id = answer.upstream_request_id
+        head.upstream = route.upstream
+        head.upstream_model = route.upstream_model
+        head.upstream_dialect = self._order.request.dialect
 
-    def _outcome(self) -> inference_pb2.Outcome:
-        return inference_pb2.Outcome(
-            usage=_usage_message(self._usage),
-            end=self._end,
-            first_byte_ms=self._first_byte_ms,
-            total_ms=self._elapsed_ms(),
-            attempts=[
-                inference_pb2.Attempt(
-                    upstream=attempt.route.upstream, status=attempt.status, result=attempt.result
-                )
-                for attempt in self._attempts
-            ],
-        )
+    def _fill_outcome(self, outcome: inference_pb2.Outcome) -> None:
+        outcome.usage.CopyFrom(self._used)
+        outcome.end = self._end
+        outcome.first_byte_ms = self._first_byte_ms
+        outcome.total_ms = self._elapsed_ms()
+        for attempt in self._attempts:
+            outcome.attempts.add(
+                upstream=attempt.route.upstream, status=attempt.status, result=attempt.result
+            )
 
     def _estimate(self) -> ledger_pb2.Settlement:
         """What to record should this process die: the request, and nothing it is not sure of."""
@@ -251,13 +252,15 @@ class Generation:
             model=order.model.id,
             upstream=route.upstream,
             upstream_model=route.upstream_model,
-            usage=_usage_message(self._usage),
+            usage=self._used,
             end=self._end,
             total_ms=self._elapsed_ms(),
             attempts=len(self._attempts),
             prepaid=order.grant.prepaid,
         )
-        settlement.started_at.FromMilliseconds(int(self._started_at * 1000))
+        started_at = settlement.started_at
+        started_at.seconds, milliseconds = divmod(int(self._started_at * 1000), 1000)
+        started_at.nanos = milliseconds * 1_000_000
         return settlement
 
     def _elapsed_ms(self) -> int:
@@ -272,11 +275,11 @@ class Generation:
         if (route := self._route) is None:
             return
         model, upstream = self._order.model.id, route.upstream
-        metrics.ENDS.labels(model, upstream, inference_pb2.End.Name(self._end)).inc()
+        metrics.ENDS.labels(model, upstream, _END_NAMES[self._end]).inc()
         metrics.GENERATE_SECONDS.labels(upstream).observe(self._elapsed_ms() / 1000)
         metrics.FIRST_BYTE_SECONDS.labels(upstream).observe(self._first_byte_ms / 1000)
         if not self._order.is_count:
-            metrics.observe_usage(model, upstream, _usage_message(self._usage))
+            metrics.observe_usage(model, upstream, self._used)
 
     def _log(self) -> None:
         order, route = self._order, self._route
@@ -294,7 +297,7 @@ class Generation:
             upstream_request_id=self._answer.upstream_request_id if self._answer else None,
             status=self._answer.status if self._answer else None,
             attempts=[f"{a.route.upstream}:{a.result}" for a in self._attempts],
-            end=inference_pb2.End.Name(self._end),
+            end=_END_NAMES[self._end],
             first_byte_ms=self._first_byte_ms,
             total_ms=self._elapsed_ms(),
         )
