@@ -172,22 +172,30 @@ def fault_of(error: grpc.aio.AioRpcError) -> ServiceFault:
     for key, value in error.trailing_metadata() or ():
         if key != DETAILS_KEY:
             continue
-        status = status_pb2.Status.FromString(value if isinstance(value, bytes) else value.encode())
-        info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
-        for detail in status.details:
-            detail.Unpack(info)
-            detail.Unpack(retry)
-        if info.domain == DOMAIN and info.reason in Reason.__members__:
-            delay_s = retry.retry_delay.ToMilliseconds() / 1000
-            return ServiceFault(
-                Reason(info.reason),
-                status.message,
-                metadata=dict(info.metadata),
-                retry_after_s=delay_s or None,
-            )
+        fault = read_fault(value if isinstance(value, bytes) else value.encode())
+        if fault is not None:
+            return fault
     reason = _BARE.get(error.code(), Reason.INTERNAL)
     retry_after_s = 1.0 if reason is Reason.OVERLOADED else None
     return ServiceFault(reason, _BARE_MESSAGES[reason], retry_after_s=retry_after_s)
+
+
+def read_fault(details: bytes) -> ServiceFault | None:
+    """The fault in a serialized google.rpc.Status; None where it tells none of ours."""
+    status = status_pb2.Status.FromString(details)
+    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+    for detail in status.details:
+        detail.Unpack(info)
+        detail.Unpack(retry)
+    if info.domain != DOMAIN or info.reason not in Reason.__members__:
+        return None
+    delay_s = retry.retry_delay.ToMilliseconds() / 1000
+    return ServiceFault(
+        Reason(info.reason),
+        status.message,
+        metadata=dict(info.metadata),
+        retry_after_s=delay_s or None,
+    )
 
 
 # gRPC's own text names addresses and internals, so it never reaches a client.

@@ -28,9 +28,10 @@ import grpc.aio
 from gatebeyz.counter.v1 import counter_pb2, counter_pb2_grpc
 from gatebeyz.inference.v1 import inference_pb2
 from gatebeyz.ledger.v1 import ledger_pb2, ledger_pb2_grpc
-from runtime.faults import Reason, ServiceFault, fault_of
+from runtime.faults import Reason, ServiceFault
 from runtime.logs import get_logger
 from services.relay.bound import RequestBound, bound_of
+from services.relay.hold_batch import HoldBatcher
 from services.relay.order import Order
 from services.relay.revocation import REVOKED
 
@@ -39,7 +40,7 @@ EXTEND_AT: Final = 0.75
 # A hold's life on the store's clock; it is kept alive six times in it.
 HOLD_S: Final = 30.0
 KEPT_TIMES: Final = 6
-HOLD_TIMEOUT_S: Final = 1.0
+PROGRESS_TIMEOUT_S: Final = 1.0
 VOID_TIMEOUT_S: Final = 5.0
 COUNT_TIMEOUT_S: Final = 2.0
 AGAIN_S: Final = 1.0
@@ -132,6 +133,7 @@ class Holds:
         on_store: Callable[[str], None] = lambda _store_id: None,
     ) -> None:
         self._ledger = ledger
+        self._batcher = HoldBatcher(ledger)
         self._every_s = hold_s / KEPT_TIMES
         self._count = count
         self._on_store = on_store
@@ -146,11 +148,11 @@ class Holds:
         bound = bound_of(seat.order)
         try:
             bound, answer = await self._hold_counted(seat, bound)
-        except (asyncio.CancelledError, grpc.aio.AioRpcError) as error:
+        except (asyncio.CancelledError, ServiceFault) as error:
             # Whether the hold was made is not known; voiding one that was not does no harm.
             if not _is_refusal(error):
                 self.void(seat.order)
-            raise _fault(error) from None
+            raise
         hold = Hold(self, seat, bound, answer.output_tokens)
         self._open.add(hold)
         return hold
@@ -186,8 +188,8 @@ class Holds:
         """Hold by the bytes; where that is too much, by the counter's word."""
         try:
             return bound, await self._hold(seat, bound)
-        except grpc.aio.AioRpcError as error:
-            is_short = fault_of(error).reason is Reason.CREDIT_EXHAUSTED
+        except ServiceFault as fault:
+            is_short = fault.reason is Reason.CREDIT_EXHAUSTED
             if not is_short or not bound.is_textual or self._count is None:
                 raise
             tokens = await self._count(seat.order)
@@ -207,7 +209,7 @@ class Holds:
             slice_tokens=SLICE_TOKENS if order.request.stream else 0,
         )
         request.started_at.FromMilliseconds(seat.started_ms)
-        answer: ledger_pb2.HoldResponse = await self._ledger.Hold(request, timeout=HOLD_TIMEOUT_S)
+        answer = await self._batcher.hold(request)
         self._on_store(answer.store_id)
         return answer
 
@@ -237,7 +239,7 @@ class Holds:
         """None where the ledger is away."""
         request = ledger_pb2.ProgressRequest(holds=messages)
         try:
-            answer = await self._ledger.Progress(request, timeout=HOLD_TIMEOUT_S)
+            answer = await self._ledger.Progress(request, timeout=PROGRESS_TIMEOUT_S)
         except grpc.aio.AioRpcError as error:
             get_logger().warning("holds not kept", code=error.code().name, count=len(messages))
             return None
@@ -265,8 +267,8 @@ class Holds:
     async def _hold_again(self, hold: Hold) -> None:
         try:
             answer = await self._hold(hold.seat, hold.bound)
-        except grpc.aio.AioRpcError as error:
-            if (fault := fault_of(error)).reason is Reason.CREDIT_EXHAUSTED:
+        except ServiceFault as fault:
+            if fault.reason is Reason.CREDIT_EXHAUSTED:
                 hold.seat.end(fault)
             return
         hold.take(ledger_pb2.HoldStatus(output_tokens=answer.output_tokens))
@@ -345,8 +347,4 @@ def _bound_message(bound: RequestBound, output: int) -> ledger_pb2.Bound:
 def _is_refusal(error: BaseException) -> bool:
     """Whether the ledger said no, in so many words: then there is no hold of ours."""
     refusals = (Reason.CREDIT_EXHAUSTED, Reason.CONFLICT, Reason.MODEL_UNKNOWN)
-    return isinstance(error, grpc.aio.AioRpcError) and fault_of(error).reason in refusals
-
-
-def _fault(error: BaseException) -> BaseException:
-    return fault_of(error) if isinstance(error, grpc.aio.AioRpcError) else error
+    return isinstance(error, ServiceFault) and error.reason in refusals

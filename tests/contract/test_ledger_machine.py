@@ -26,6 +26,7 @@ from services.auth.ledger.audit import Auditor
 from services.auth.ledger.pricing import Tokens
 from services.auth.ledger.settlement import Certainty, RequestName, Settlement
 from services.auth.ledger.store import HoldUsed, HoldWanted, LedgerStore
+from services.auth.ledger.wallet import Hold
 from services.auth.partition import partition
 from tests.contract.conftest import StoreServer
 from tests.contract.ledger_model import EXACT, ModelWallet
@@ -91,6 +92,7 @@ class LedgerMachine(RuleBasedStateMachine):
         holds = self._run(self._ledger.hold(wanted))
         for hold, (account, request, whole, least) in zip(holds, items, strict=True):
             expected = self._models[account].hold(request, whole, least)
+            assert isinstance(hold, Hold)
             assert (hold.state, hold.held) == expected
 
     @rule(account=ACCOUNTS, request=REQUESTS, cost=AMOUNTS, wanted=AMOUNTS)

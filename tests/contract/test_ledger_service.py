@@ -12,7 +12,7 @@ import pytest
 
 from gatebeyz.inference.v1 import inference_pb2
 from gatebeyz.ledger.v1 import ledger_pb2
-from runtime.faults import Reason, fault_of
+from runtime.faults import Reason, ServiceFault, fault_of, read_fault
 from services.auth.key import Key
 from services.auth.ledger.reaper import Reaper
 from services.auth.partition import partition
@@ -53,6 +53,32 @@ async def test_a_hold_made_twice_is_one_hold(ledger: Ledger) -> None:
     assert (await ledger.hold("r1")).held_micros == 100
     assert (await ledger.hold("r1", output_tokens=700)).held_micros == 100
     assert (await ledger.balance()).held_micros == 100
+
+
+async def test_a_batch_of_holds_answers_each_for_itself(ledger: Ledger) -> None:
+    await ledger.open_account(micros=150)
+    await ledger.open_account("acc_2", micros=1_000)
+
+    def wanted(request_id: str, **fields: Any) -> ledger_pb2.HoldRequest:
+        known: dict[str, Any] = {"account_id": "acc_1", "key_id": "key_1", "model": "claude-x"}
+        bound = ledger_pb2.Bound(output_tokens=100)
+        return ledger_pb2.HoldRequest(**{**known, **fields}, request_id=request_id, bound=bound)
+
+    holds = [
+        wanted("r1"), wanted("r2"), wanted("r3", model="free"), wanted("r4", account_id="acc_2"),
+        wanted("r1"), wanted("", account_id="acc_2"),
+    ]  # fmt: skip
+    response = await ledger.relay.HoldBatch(ledger_pb2.HoldBatchRequest(holds=holds))
+    told = [
+        answer.held.held_micros if answer.HasField("held") else read_fault(answer.refusal)
+        for answer in response.answers
+    ]
+    reasons = [one.reason if isinstance(one, ServiceFault) else one for one in told]
+    assert reasons == [
+        100, Reason.CREDIT_EXHAUSTED, Reason.MODEL_UNKNOWN, 100, 100, Reason.INVALID_REQUEST,
+    ]  # fmt: skip
+    assert (await ledger.balance()).held_micros == 100
+    assert (await ledger.balance("acc_2")).held_micros == 100
 
 
 async def test_what_does_not_fit_is_refused_with_what_remains(ledger: Ledger) -> None:

@@ -248,6 +248,8 @@ async def use(ledger: LedgerStore, account_id: str, request_id: str, cost: int) 
     name = RequestName(request_id=request_id, account_id=account_id, key_id="k", model="m")
     wanted = HoldWanted(name=name, whole=2 * cost, least=0, started_ms=10**12)
     [hold] = await ledger.hold([wanted])
+    if isinstance(hold, ServiceFault):
+        raise hold
     if hold.state == Certainty.EXACT:
         return  # it was settled before, and only the answer was lost
     assert hold.state == 1

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
 
 import grpc.aio
 
@@ -18,7 +18,7 @@ from services.auth.key import KeyState
 from services.auth.ledger import wire
 from services.auth.ledger.identity import StoreIdentity
 from services.auth.ledger.price_list import PriceList
-from services.auth.ledger.pricing import affordable_output, cost_of, worst_cost
+from services.auth.ledger.pricing import Bound, affordable_output, cost_of, worst_cost
 from services.auth.ledger.settlement import (
     RequestName,
     Settlement,
@@ -34,6 +34,14 @@ from services.auth.store import Store
 
 MAX_ITEMS: Final = 1024
 _HELD: Final = 1
+
+
+class _Asked(NamedTuple):
+    """A hold that was asked for, and what its price came from."""
+
+    hold: HoldWanted
+    bound: Bound
+    prices: Prices
 
 
 class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
@@ -60,28 +68,17 @@ class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
     async def Hold(  # noqa: N802
         self, request: ledger_pb2.HoldRequest, context: grpc.aio.ServicerContext
     ) -> ledger_pb2.HoldResponse:
-        store_id = self._identity.value
-        name, bound = wire.parse_name(request), wire.parse_bound(request.bound)
-        check_name(name)
-        check_bound(name, bound)
-        await self._prices.learn([name.account_id])
-        prices = self._price(name)
-        whole = check_cost(name, worst_cost(prices, bound))
-        least = 0
-        if 0 < request.slice_tokens < bound.output:
-            least = worst_cost(prices, bound._replace(output=request.slice_tokens))
-        started_ms = request.started_at.ToMilliseconds() or int(self._clock() * 1000)
-        [hold] = await self._ledger.hold(
-            [HoldWanted(name=name, whole=whole, least=least, started_ms=started_ms)]
-        )
-        if hold.state != _HELD:
-            raise _refusal(hold, least or whole)
-        return ledger_pb2.HoldResponse(
-            held_micros=hold.held,
-            output_tokens=affordable_output(prices, bound, hold.held),
-            remaining_micros=hold.remaining,
-            store_id=store_id,
-        )
+        [answer] = await self._hold([request])
+        if isinstance(answer, ServiceFault):
+            raise answer
+        return answer
+
+    async def HoldBatch(  # noqa: N802
+        self, request: ledger_pb2.HoldBatchRequest, context: grpc.aio.ServicerContext
+    ) -> ledger_pb2.HoldBatchResponse:
+        _check_count(len(request.holds))
+        answers = await self._hold(request.holds)
+        return ledger_pb2.HoldBatchResponse(answers=[_render_answer(one) for one in answers])
 
     async def Progress(  # noqa: N802
         self, request: ledger_pb2.ProgressRequest, context: grpc.aio.ServicerContext
@@ -129,6 +126,37 @@ class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
             check_name(name)
         await self._ledger.void(names, int(self._clock() * 1000))
         return ledger_pb2.VoidResponse()
+
+    async def _hold(
+        self, requests: Sequence[ledger_pb2.HoldRequest]
+    ) -> list[ledger_pb2.HoldResponse | ServiceFault]:
+        """Make holds; one that is refused leaves the others alone."""
+        store_id = self._identity.value
+        await self._prices.learn(request.account_id for request in requests)
+        asked = [self._parse_wanted(request) for request in requests]
+        wanted = [one for one in asked if not isinstance(one, ServiceFault)]
+        holds = iter(await self._ledger.hold([one.hold for one in wanted]))
+        answers: list[ledger_pb2.HoldResponse | ServiceFault] = []
+        for one in asked:
+            answer = one if isinstance(one, ServiceFault) else _conclude(one, next(holds), store_id)
+            answers.append(answer)
+        return answers
+
+    def _parse_wanted(self, request: ledger_pb2.HoldRequest) -> _Asked | ServiceFault:
+        name, bound = wire.parse_name(request), wire.parse_bound(request.bound)
+        try:
+            check_name(name)
+            check_bound(name, bound)
+            prices = self._price(name)
+            whole = check_cost(name, worst_cost(prices, bound))
+        except ServiceFault as fault:
+            return fault
+        least = 0
+        if 0 < request.slice_tokens < bound.output:
+            least = worst_cost(prices, bound._replace(output=request.slice_tokens))
+        started_ms = request.started_at.ToMilliseconds() or int(self._clock() * 1000)
+        hold = HoldWanted(name=name, whole=whole, least=least, started_ms=started_ms)
+        return _Asked(hold, bound, prices)
 
     def _parse_used(self, message: ledger_pb2.HoldProgress) -> HoldUsed:
         name, tokens = wire.parse_name(message), wire.parse_usage(message.usage)
@@ -179,6 +207,29 @@ class LedgerService(ledger_pb2_grpc.LedgerServiceServicer):
             if is_refused or key.state(now) is not KeyState.ACTIVE:
                 revoked.add(key_id)
         return revoked
+
+
+def _conclude(
+    asked: _Asked, hold: Hold | ServiceFault, store_id: str
+) -> ledger_pb2.HoldResponse | ServiceFault:
+    """The answer to a hold that was asked for, by what the store says of it."""
+    if isinstance(hold, ServiceFault):
+        return hold
+    wanted = asked.hold
+    if hold.state != _HELD:
+        return _refusal(hold, wanted.least or wanted.whole)
+    return ledger_pb2.HoldResponse(
+        held_micros=hold.held,
+        output_tokens=affordable_output(asked.prices, asked.bound, hold.held),
+        remaining_micros=hold.remaining,
+        store_id=store_id,
+    )
+
+
+def _render_answer(answer: ledger_pb2.HoldResponse | ServiceFault) -> ledger_pb2.HoldAnswer:
+    if isinstance(answer, ServiceFault):
+        return ledger_pb2.HoldAnswer(refusal=answer.status().SerializeToString())
+    return ledger_pb2.HoldAnswer(held=answer)
 
 
 def _refusal(hold: Hold, needed: int) -> ServiceFault:

@@ -18,6 +18,7 @@ See scripts/wallet.lua for what is in them.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from runtime.faults import ServiceFault
 from services.auth.connection import Connection, Script
 from services.auth.ledger.pricing import Tokens
 from services.auth.ledger.settlement import RequestName, Settlement
@@ -116,14 +118,22 @@ class LedgerStore:
 
     # Requests
 
-    async def hold(self, wanted: Sequence[HoldWanted]) -> list[Hold]:
-        """See scripts/hold.lua; answers in the order of ``wanted``."""
-        answers: dict[int, Hold] = {}
-        for tag, places in _by_partition(enumerate(wanted), lambda one: one[1].name.account_id):
+    async def hold(self, wanted: Sequence[HoldWanted]) -> list[Hold | ServiceFault]:
+        """See scripts/hold.lua; answers in the order of ``wanted``, each partition for itself."""
+        answers: dict[int, Hold | ServiceFault] = {}
+
+        async def hold_in(tag: str, places: Sequence[tuple[int, HoldWanted]]) -> None:
             args = (tag, self._hold_ms, _packed([one for _, one in places]))
-            found = iter(await self._scripts["hold"](_routing(tag), args))
+            try:
+                found = iter(await self._scripts["hold"](_routing(tag), args))
+            except ServiceFault as fault:
+                answers.update((place, fault) for place, _ in places)
+                return
             for (place, _), state, held, remaining in zip(places, found, found, found, strict=True):
                 answers[place] = Hold(int(state), int(held), int(remaining))
+
+        groups = _by_partition(enumerate(wanted), lambda one: one[1].name.account_id)
+        await asyncio.gather(*(hold_in(*group) for group in groups))
         return [answers[place] for place in range(len(wanted))]
 
     async def progress(self, holds: Sequence[HoldUsed]) -> list[Hold]:

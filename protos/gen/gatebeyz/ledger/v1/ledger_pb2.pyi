@@ -81,6 +81,26 @@ class HoldResponse(_message.Message):
     store_id: str
     def __init__(self, held_micros: _Optional[int] = ..., output_tokens: _Optional[int] = ..., remaining_micros: _Optional[int] = ..., store_id: _Optional[str] = ...) -> None: ...
 
+class HoldBatchRequest(_message.Message):
+    __slots__ = ("holds",)
+    HOLDS_FIELD_NUMBER: _ClassVar[int]
+    holds: _containers.RepeatedCompositeFieldContainer[HoldRequest]
+    def __init__(self, holds: _Optional[_Iterable[_Union[HoldRequest, _Mapping]]] = ...) -> None: ...
+
+class HoldBatchResponse(_message.Message):
+    __slots__ = ("answers",)
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    answers: _containers.RepeatedCompositeFieldContainer[HoldAnswer]
+    def __init__(self, answers: _Optional[_Iterable[_Union[HoldAnswer, _Mapping]]] = ...) -> None: ...
+
+class HoldAnswer(_message.Message):
+    __slots__ = ("held", "refusal")
+    HELD_FIELD_NUMBER: _ClassVar[int]
+    REFUSAL_FIELD_NUMBER: _ClassVar[int]
+    held: HoldResponse
+    refusal: bytes
+    def __init__(self, held: _Optional[_Union[HoldResponse, _Mapping]] = ..., refusal: _Optional[bytes] = ...) -> None: ...
+
 class ProgressRequest(_message.Message):
     __slots__ = ("holds",)
     HOLDS_FIELD_NUMBER: _ClassVar[int]

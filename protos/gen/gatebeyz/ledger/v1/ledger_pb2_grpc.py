@@ -45,6 +45,11 @@ class LedgerServiceStub:
                 request_serializer=gatebeyz_dot_ledger_dot_v1_dot_ledger__pb2.HoldRequest.SerializeToString,
                 response_deserializer=gatebeyz_dot_ledger_dot_v1_dot_ledger__pb2.HoldResponse.FromString,
                 _registered_method=True)
+        self.HoldBatch = channel.unary_unary(
+                '/gatebeyz.ledger.v1.LedgerService/HoldBatch',
+                request_serializer=gatebeyz_dot_ledger_dot_v1_dot_ledger__pb2.HoldBatchRequest.SerializeToString,
+                response_deserializer=gatebeyz_dot_ledger_dot_v1_dot_ledger__pb2.HoldBatchResponse.FromString,
+                _registered_method=True)
         self.Progress = channel.unary_unary(
                 '/gatebeyz.ledger.v1.LedgerService/Progress',
                 request_serializer=gatebeyz_dot_ledger_dot_v1_dot_ledger__pb2.ProgressRequest.SerializeToString,
@@ -80,6 +85,13 @@ class LedgerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def HoldBatch(self, request, context):
+        """HoldBatch makes holds that were asked for at the same moment; each has its own answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Progress(self, request, context):
         """Progress keeps holds alive (30 s), notes what was used so far and asks for more where a
         slice runs short. An empty one asks for the store's identity alone.
@@ -109,6 +121,11 @@ def add_LedgerServiceServicer_to_server(servicer, server):
                     servicer.Hold,
                     request_deserializer=gatebeyz_dot_ledger_dot_v1_dot_ledger__pb2.HoldRequest.FromString,
                     response_serializer=gatebeyz_dot_ledger_dot_v1_dot_ledger__pb2.HoldResponse.SerializeToString,
+            ),
+            'HoldBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.HoldBatch,
+                    request_deserializer=gatebeyz_dot_ledger_dot_v1_dot_ledger__pb2.HoldBatchRequest.FromString,
+                    response_serializer=gatebeyz_dot_ledger_dot_v1_dot_ledger__pb2.HoldBatchResponse.SerializeToString,
             ),
             'Progress': grpc.unary_unary_rpc_method_handler(
                     servicer.Progress,
@@ -159,6 +176,33 @@ class LedgerService:
             '/gatebeyz.ledger.v1.LedgerService/Hold',
             gatebeyz_dot_ledger_dot_v1_dot_ledger__pb2.HoldRequest.SerializeToString,
             gatebeyz_dot_ledger_dot_v1_dot_ledger__pb2.HoldResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HoldBatch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/gatebeyz.ledger.v1.LedgerService/HoldBatch',
+            gatebeyz_dot_ledger_dot_v1_dot_ledger__pb2.HoldBatchRequest.SerializeToString,
+            gatebeyz_dot_ledger_dot_v1_dot_ledger__pb2.HoldBatchResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,8 @@ class LedgerServiceStub:
     FAILED_PRECONDITION with CREDIT_EXHAUSTED where it does not fit, ALREADY_EXISTS with CONFLICT
     where the request was settled before, NOT_FOUND with MODEL_UNKNOWN where it has no price.
     """
+    HoldBatch: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.HoldBatchRequest, _ledger_pb2.HoldBatchResponse]
+    """HoldBatch makes holds that were asked for at the same moment; each has its own answer."""
     Progress: _grpc.UnaryUnaryMultiCallable[_ledger_pb2.ProgressRequest, _ledger_pb2.ProgressResponse]
     """Progress keeps holds alive (30 s), notes what was used so far and asks for more where a
     slice runs short. An empty one asks for the store's identity alone.
@@ -69,6 +71,8 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
     FAILED_PRECONDITION with CREDIT_EXHAUSTED where it does not fit, ALREADY_EXISTS with CONFLICT
     where the request was settled before, NOT_FOUND with MODEL_UNKNOWN where it has no price.
     """
+    HoldBatch: _aio.UnaryUnaryMultiCallable[_ledger_pb2.HoldBatchRequest, _ledger_pb2.HoldBatchResponse]  # type: ignore[assignment]
+    """HoldBatch makes holds that were asked for at the same moment; each has its own answer."""
     Progress: _aio.UnaryUnaryMultiCallable[_ledger_pb2.ProgressRequest, _ledger_pb2.ProgressResponse]  # type: ignore[assignment]
     """Progress keeps holds alive (30 s), notes what was used so far and asks for more where a
     slice runs short. An empty one asks for the store's identity alone.
@@ -97,6 +101,14 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
         FAILED_PRECONDITION with CREDIT_EXHAUSTED where it does not fit, ALREADY_EXISTS with CONFLICT
         where the request was settled before, NOT_FOUND with MODEL_UNKNOWN where it has no price.
         """
+
+    @_abc_1.abstractmethod
+    def HoldBatch(
+        self,
+        request: _ledger_pb2.HoldBatchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_ledger_pb2.HoldBatchResponse, _abc.Awaitable[_ledger_pb2.HoldBatchResponse]]:
+        """HoldBatch makes holds that were asked for at the same moment; each has its own answer."""
 
     @_abc_1.abstractmethod
     def Progress(
