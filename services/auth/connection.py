@@ -188,6 +188,19 @@ class Script:
         async with self._connection.bounded(limit_s):
             return await self._script(keys=list(keys), args=list(args))
 
+    async def run_each(self, calls: Iterable[tuple[Sequence[str], Sequence[str | int]]]) -> Any:
+        """The answers of many runs, each a step of its own; one round trip where it can be.
+
+        A cluster's nodes are asked one after another.
+        """
+        if self._connection.is_cluster:
+            return [await self(keys, args) for keys, args in calls]
+        client = self._connection.client
+        async with self._connection.bounded(), client.pipeline(transaction=False) as steps:
+            for keys, args in calls:
+                await self._script(keys=list(keys), args=list(args), client=steps)
+            return await steps.execute()
+
     async def run_patiently(
         self, keys: Sequence[str], args: Iterable[str | int | bytes], limit_s: float
     ) -> Any:

@@ -55,7 +55,7 @@ class Reaper:
     async def reap(self) -> int:
         """Settle every hold that is overdue now; how many."""
         reaped = 0
-        for tag in TAGS:
+        for tag in await self._ledger.overdue():
             while (found := await self._ledger.reap(tag)).new:
                 reaped += found.new
                 metrics.observe_costs(found.costs)

@@ -42,7 +42,7 @@ from services.auth.ledger.wallet import (
     read_packs,
     read_wallet,
 )
-from services.auth.partition import partition, usage_key
+from services.auth.partition import TAGS, partition, usage_key
 
 T = TypeVar("T")
 
@@ -167,6 +167,12 @@ class LedgerStore:
         args = (tag, RECORD_S, USAGE_S, _packed(items))
         answers = await self._scripts["settle"].run_patiently(_routing(tag), args, SETTLE_S)
         return [int(answer) for answer in answers]
+
+    async def overdue(self) -> list[str]:
+        """The partitions with holds that are overdue."""
+        calls = [((f"{tag}:open",), (tag, 1)) for tag in TAGS]
+        found = await self._scripts["due"].run_each(calls)
+        return [tag for tag, due in zip(TAGS, found, strict=True) if due]
 
     async def reap(self, tag: str) -> Settled:
         """Settle the overdue holds of a partition, at most ``REAP_COUNT``."""
