@@ -40,10 +40,10 @@ class Grant(msgspec.Struct, frozen=True):
 
 def matches_model(patterns: tuple[str, ...], model: str) -> bool:
     """Exact ids or a trailing "*"; no patterns at all allow no model."""
-    return any(
-        model.startswith(pattern[:-1]) if pattern.endswith("*") else model == pattern
-        for pattern in patterns
-    )
+    for pattern in patterns:
+        if pattern == model or (pattern[-1:] == "*" and model.startswith(pattern[:-1])):
+            return True
+    return False
 
 
 def parse_keys(text: str) -> dict[str, bytes]:

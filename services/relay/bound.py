@@ -47,7 +47,7 @@ class RequestBound:
 
 def bound_of(order: Order) -> RequestBound:
     """The bound of an order that was checked."""
-    body, model = order.request.body, order.model
+    body, model = order.body, order.model
     refers = _REFERENCE.search(body) is not None
     is_anthropic = order.dialect.name == "anthropic_messages"
     caches = not is_anthropic or b'"cache_control"' in body
@@ -66,7 +66,7 @@ def _text_tokens(body: bytes) -> int:
 
 
 def _output_tokens(order: Order, model: Model) -> int:
-    decoded = orjson.loads(order.request.body)
+    decoded = orjson.loads(order.body)
     asked = order.dialect.peek(decoded).max_tokens
     answers = decoded.get("n")
     times = answers if isinstance(answers, int) and answers > 1 else 1

@@ -10,7 +10,6 @@ Back-pressure is the socket's: while nobody reads, aiohttp stops reading beyond 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import re
 import socket
@@ -141,7 +140,8 @@ class Exchange:
         self._call = call
         self._timeouts = timeouts
         self._response: aiohttp.ClientResponse | None = None
-        self._scope: asyncio.Timeout | None = None
+        self._opening: asyncio.Task[Any] | None = None
+        self._is_cut = False
         self._span = tracing.UNTRACED
         self._is_closed = False
         self._has_bytes = False
@@ -164,19 +164,11 @@ class Exchange:
         self._span = tracing.start_span(f"POST {call.path}", tracing.Kind.CLIENT)
         self._span.set("gatebeyz.upstream", self._upstream.name)
         try:
-            async with asyncio.timeout_at(self._first_at) as self._scope:
-                response = await self._session.post(
-                    URL(self._upstream.base_url + call.path, encoded=True),
-                    data=call.body if len(call.body) < _LARGE_BODY else _slices(call.body),
-                    headers=outbound_headers(self._upstream, call, self._span.traceparent),
-                    allow_redirects=False,
-                )
+            response = await self._post(call)
         except _FAILURES as error:
             explained = self._explain(error)
             self._span.end(type(explained).__name__)
             raise explained from error
-        finally:
-            self._scope = None
         if self._is_closed:
             response.close()
             raise Closed
@@ -186,6 +178,28 @@ class Exchange:
         self.headers = _pick(response.headers, INBOUND_HEADERS)
         named = _pick(response.headers, REQUEST_ID_HEADERS)
         self.upstream_request_id = next(iter(named.values()), "")
+
+    async def _post(self, call: Call) -> aiohttp.ClientResponse:
+        """The answer's head; TimeoutError where it is late, or ``close`` came before it."""
+        self._opening = task = asyncio.current_task()
+        assert task is not None
+        cancelling = task.cancelling()
+        self._deadline = self._first_at
+        self._timer = self._loop.call_at(self._first_at, self._look_after)
+        try:
+            return await self._session.post(
+                URL(self._upstream.base_url + call.path, encoded=True),
+                data=_payload(call.body),
+                headers=outbound_headers(self._upstream, call, self._span.traceparent),
+                allow_redirects=False,
+            )
+        except asyncio.CancelledError:
+            if self._is_cut and task.uncancel() <= cancelling:
+                raise TimeoutError from None
+            raise
+        finally:
+            self._opening = None
+            self._deadline = math.inf
 
     async def read(self, within_s: float | None = None) -> bytes:
         """What the socket has, or b"" at the end. Raises an ExchangeError.
@@ -221,15 +235,19 @@ class Exchange:
             self._timer.cancel()
         self._span.end()
         if self._response is None:
-            if self._scope is not None:
-                with contextlib.suppress(RuntimeError):  # it ends already
-                    self._scope.reschedule(self._loop.time())
+            self._cut()
         elif not self.at_eof:
             self._response.content.set_exception(Closed())
             self._response.close()
 
+    def _cut(self) -> None:
+        """Wake the task that waits for the answer's head, as asyncio.timeout would."""
+        if self._opening is not None and not self._is_cut:
+            self._is_cut = True
+            self._opening.cancel()
+
     def _expect_by(self, within_s: float | None) -> None:
-        """Give a read its deadline. One timer looks after all reads: each sets a number."""
+        """Give a read its deadline. One timer looks after all waits: each sets a number."""
         self._deadline = self._first_at
         if self._has_bytes:
             idle_s = self._timeouts.idle_s if within_s is None else within_s
@@ -241,12 +259,14 @@ class Exchange:
             self._timer = self._loop.call_at(self._deadline, self._look_after)
 
     def _look_after(self) -> None:
-        """End a read whose time is over; wait on where it has some left."""
+        """End a wait whose time is over; wait on where it has some left."""
         self._timer = None
-        if self._is_closed or self._deadline == math.inf or self._response is None:
+        if self._is_closed or self._deadline == math.inf:
             return
         if self._loop.time() < self._deadline:
             self._timer = self._loop.call_at(self._deadline, self._look_after)
+        elif self._response is None:
+            self._cut()
         else:
             self._response.content.set_exception(TimedOut())
 
@@ -289,6 +309,10 @@ def _pick(headers: Mapping[str, str], names: tuple[str, ...]) -> dict[str, str]:
     """The named headers, as far as they are plain text."""
     found = ((name, headers.get(name)) for name in names)
     return {name: value for name, value in found if value and _HEADER_VALUE.fullmatch(value)}
+
+
+def _payload(body: bytes) -> aiohttp.payload.Payload | AsyncIterator[bytes]:
+    return aiohttp.BytesPayload(body) if len(body) < _LARGE_BODY else _slices(body)
 
 
 async def _slices(body: bytes) -> AsyncIterator[bytes]:

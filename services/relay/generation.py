@@ -213,7 +213,7 @@ class Generation:
         return usage.merge(guess)
 
     def _input_guess(self) -> int:
-        return math.ceil(len(self._order.request.body) / _BYTES_PER_TOKEN)
+        return math.ceil(len(self._order.body) / _BYTES_PER_TOKEN)
 
     def _fill_head(self, head: inference_pb2.Head) -> None:
         # In place, here and below: protobuf copies a message by encoding and decoding it.

@@ -302,7 +302,7 @@ def counting(stub: counter_pb2_grpc.CounterServiceStub) -> Count:
 
     async def count(order: Order) -> int | None:
         item = counter_pb2.CountItem(
-            model=order.model.id, body=order.request.body, dialect=order.request.dialect
+            model=order.model.id, body=order.body, dialect=order.request.dialect
         )
         request = counter_pb2.CountTokensRequest(items=[item])
         try:

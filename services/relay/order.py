@@ -39,9 +39,13 @@ COUNT_PATH: Final = "/v1/messages/count_tokens"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A request that may be carried out: who pays, what for, by which routes."""
+    """A request that may be carried out: who pays, what for, by which routes.
+
+    ``body`` is the request's, taken out once: protobuf copies it each time it is asked.
+    """
 
     request: inference_pb2.GenerateRequest
+    body: bytes
     grant: Grant
     dialect: Dialect
     model: Model
@@ -56,7 +60,7 @@ class Order:
         values = {**self._identity, "model": route.upstream_model}
         return Call(
             path=COUNT_PATH if self.is_count else PATHS[self.dialect.name],
-            body=splice(request.body, self._places, values),
+            body=splice(self.body, self._places, values),
             stream=request.stream,
             headers=request.headers,
         )
@@ -86,10 +90,11 @@ def check_order(
         routes = _check_thinking(request, grant, catalog, dialect, routes)
     identity = dialect.identity(pseudonyms.of_account(grant.account_id))
     try:
-        places = find_places(request.body, identity.keys())
+        body = request.body
+        places = find_places(body, identity.keys())
     except BodyError as error:
         raise ServiceFault(Reason.INVALID_REQUEST, f"{str(error).capitalize()}.") from None
-    return Order(request, grant, dialect, model, routes, is_count, places, identity)
+    return Order(request, body, grant, dialect, model, routes, is_count, places, identity)
 
 
 def _choose_routes(

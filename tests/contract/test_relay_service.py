@@ -372,6 +372,19 @@ async def test_a_caller_that_leaves_closes_the_upstream() -> None:
         assert len(bench.registry) == 0
 
 
+async def test_a_caller_that_leaves_before_the_head_closes_the_upstream() -> None:
+    async with scripted(silence()) as (bench, upstream):
+        call = bench.stub.Generate(bench.request(stream=True))
+        await asyncio.wait_for(upstream.asked.wait(), 2)
+        call.cancel()
+        async with asyncio.timeout(1):
+            await upstream.gone.wait()
+        settlement = await bench.wait_settled()
+        assert settlement.end == inference_pb2.END_CANCELLED
+        assert settlement.usage.estimated
+        assert len(bench.registry) == 0
+
+
 async def test_a_caller_that_leaves_at_the_terminal_event_has_a_whole_answer() -> None:
     async with scripted(stream(START, TEXT, CLOSE, hang=True)) as (bench, _):
         call = bench.stub.Generate(bench.request(stream=True))

@@ -17,9 +17,7 @@ MODEL = Model("m", "M", (), context_window=100_000, max_output=8_000)
 
 def bound(body: dict[str, Any], dialect: str = "anthropic_messages") -> tuple[RequestBound, int]:
     raw = json.dumps({"model": "m", **body}).encode()
-    order = SimpleNamespace(
-        request=SimpleNamespace(body=raw), model=MODEL, dialect=DIALECTS[dialect]
-    )
+    order = SimpleNamespace(body=raw, model=MODEL, dialect=DIALECTS[dialect])
     return bound_of(order), len(raw)  # type: ignore[arg-type]
 
 
