@@ -62,7 +62,7 @@ class Writer(Generic[Frame]):
     def mark_paced(self, speaker: Speaker[Frame]) -> None:
         """The same, but not right behind the last message."""
         self._take(speaker)
-        if not self.pace_s:
+        if self._loop.time() >= self._last + self.pace_s:
             self._wake.set()
         elif self._timer is None:
             self._timer = self._loop.call_at(self._last + self.pace_s, self._wake.set)

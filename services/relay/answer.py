@@ -13,7 +13,6 @@ import orjson
 
 from dialects.dialect import Dialect
 from dialects.usage import Usage
-from runtime.faults import Reason, ServiceFault
 from services.relay.exchange import Disconnected, Exchange, TimedOut
 
 # A whole answer below this leaves as one message; what is larger leaves as it comes.
@@ -58,24 +57,36 @@ class Answer:
         self.is_success = 200 <= self.status < 300
         self.is_stream = self.is_success and kind.startswith("text/event-stream")
         if self.is_stream:
-            self.first = await self._next()
+            self.first = await self.read()
             if not self.first:
                 raise Disconnected
             return
         parts: list[bytes] = []
         size = 0
-        while size < WHOLE_BYTES and (chunk := await self._next()):
+        while size < WHOLE_BYTES and (chunk := await self.read()):
             parts.append(chunk)
             size += len(chunk)
         self.first = b"".join(parts)
 
-    async def next_chunk(self) -> bytes:
-        """The next bytes, or b"" when the answer is over. UPSTREAM_TIMEOUT where none come."""
+    async def read(self) -> bytes:
+        """The next bytes, or b"" when the answer is over. Raises an ExchangeError."""
+        within_s = TAIL_S if self.is_stream and self._tap.is_complete else None
         try:
-            return await self._next()
+            chunk = await self._exchange.read(within_s)
+        except Disconnected:
+            if not self._size:
+                raise
+            self._is_broken = True
+            chunk = b""
         except TimedOut:
-            message = "The model's provider fell silent in the middle of its answer."
-            raise ServiceFault(Reason.UPSTREAM_TIMEOUT, message) from None
+            if within_s is None:
+                raise
+            chunk = b""
+        if chunk:
+            self._notice(chunk)
+        else:
+            self._is_over = True
+        return chunk
 
     @property
     def status(self) -> int:
@@ -129,25 +140,6 @@ class Answer:
     def output_floor(self) -> int:
         """At least so many tokens went out: one per event, until the upstream tells its total."""
         return 0 if self._tap.has_total else self._frames
-
-    async def _next(self) -> bytes:
-        within_s = TAIL_S if self.is_stream and self._tap.is_complete else None
-        try:
-            chunk = await self._exchange.read(within_s)
-        except Disconnected:
-            if not self._size:
-                raise
-            self._is_broken = True
-            chunk = b""
-        except TimedOut:
-            if within_s is None:
-                raise
-            chunk = b""
-        if chunk:
-            self._notice(chunk)
-        else:
-            self._is_over = True
-        return chunk
 
     def _notice(self, chunk: bytes) -> None:
         self._size += len(chunk)

@@ -16,11 +16,11 @@ from dialects.usage import Usage
 from gatebeyz.inference.v1 import inference_pb2
 from gatebeyz.ledger.v1 import ledger_pb2
 from runtime.catalog import Catalog, Route
-from runtime.faults import ServiceFault
+from runtime.faults import Reason, ServiceFault
 from runtime.logs import get_logger
 from services.relay import metrics
 from services.relay.answer import Answer, End
-from services.relay.exchange import Closed, Dialer, ExchangeError
+from services.relay.exchange import Closed, Dialer, ExchangeError, TimedOut
 from services.relay.health import Health
 from services.relay.hold import Hold, Holds, Seat
 from services.relay.order import Order
@@ -85,7 +85,7 @@ class Generation:
             self._fill_head(message.head)
             while not answer.is_over:
                 yield message
-                message = inference_pb2.GenerateResponse(chunk=await answer.next_chunk())
+                message = inference_pb2.GenerateResponse(chunk=await answer.read())
                 if self._hold is not None:
                     self._hold.notice(answer.output_estimate)
             self._conclude()
@@ -98,7 +98,11 @@ class Generation:
             if (fault := self._ticket.fault) is None:
                 return  # the caller left; there is nobody to tell
             self._end = inference_pb2.END_REVOKED
-            raise fault from None
+            # A fault that several share would gather their frames, bodies and all.
+            raise fault.with_traceback(None) from None
+        except TimedOut:
+            self._end = inference_pb2.END_UPSTREAM_ERROR
+            raise _fell_silent() from None
         except ServiceFault:
             self._end = inference_pb2.END_UPSTREAM_ERROR
             raise
@@ -301,6 +305,11 @@ class Generation:
             first_byte_ms=self._first_byte_ms,
             total_ms=self._elapsed_ms(),
         )
+
+
+def _fell_silent() -> ServiceFault:
+    message = "The model's provider fell silent in the middle of its answer."
+    return ServiceFault(Reason.UPSTREAM_TIMEOUT, message)
 
 
 def _usage_message(usage: Usage) -> inference_pb2.Usage:

@@ -88,7 +88,7 @@ class Registry:
         signed_at = grant.expires_at - GRANT_LIFE_S
         for name in (grant.key_id, grant.account_id):
             if signed_at <= self._revoked_at.get(name, -math.inf):
-                raise REVOKED
+                raise REVOKED.with_traceback(None)
         ticket = Ticket(grant.account_id, grant.key_id)
         self._by_key[ticket.key_id].add(ticket)
         self._by_account[ticket.account_id].add(ticket)
