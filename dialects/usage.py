@@ -81,6 +81,6 @@ def split_inclusive(
 
 def count_of(value: object) -> int | None:
     """A reported count as an int >= 0; anything else (absent, null, text, bool) as None."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if value is None or isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     return max(0, int(value))

@@ -38,6 +38,7 @@ _KNOWN: Final = frozenset(
         *("user", "safety_identifier", "service_tier", "prompt_cache_key", "cache_control"),
     }
 )
+_REASONING: Final = frozenset({"reasoning_effort", "reasoning", "thinking", "enable_thinking"})
 # Values that say "as usual": they are as good as absent.
 _USUAL: Final[dict[str, tuple[object, ...]]] = {
     "n": (1,),
@@ -62,12 +63,11 @@ def peek(body: dict[str, Any]) -> Peek:
         )
     if not isinstance(body.get("messages"), list):
         raise refuse("'messages' must be a list of messages.", "messages")
-    config = _parse_reasoning(body)
     return Peek(
         model=model,
         stream=body.get("stream") is True,
         max_tokens=_parse_max_tokens(body),
-        thinking=config.mode not in (ReasoningMode.DEFAULT, ReasoningMode.OFF),
+        thinking=_parse_reasoning(body).mode not in (ReasoningMode.DEFAULT, ReasoningMode.OFF),
     )
 
 
@@ -158,6 +158,8 @@ def _all_text(values: list[Any]) -> bool:
 
 def _parse_reasoning(body: dict[str, Any]) -> ReasoningConfig:
     """``reasoning_effort``, or the switches compatible servers have instead (openai-chat §8)."""
+    if _REASONING.isdisjoint(body):
+        return ReasoningConfig()
     detail = as_dict(body.get("reasoning"))
     effort = body.get("reasoning_effort")
     if isinstance(effort, dict):  # {effort, summary}: Responses' form under Chat's name
