@@ -7,9 +7,10 @@ for a stream, so that long answers never idle, and folds it for a client that di
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ from gatebeyz.inference.v1 import inference_pb2
 from runtime.catalog import Catalog, Model, Route
 from runtime.faults import Reason, ServiceFault, fault_of
 from runtime.grants import Grant, Signer
-from runtime.link.serving import LinkedService
+from runtime.link.serving import LinkedCall, LinkedService
 from services.translator.answer import AnswerCarrier
 from services.translator.carriage import VALUES, carry, dialect_named, parse_object
 from services.translator.estimate import InputEstimate, PendingEstimate, rough_count
@@ -33,6 +34,7 @@ from services.translator.memory import Memory
 # How long the middle of an answer may gather in the relay. It goes on from here at once: it waits
 # as long as on two links, and makes half the messages.
 PACE_S: Final = 0.008
+_ELSEWHERE: Final = (Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_CREDENTIAL)
 RETRYABLE: Final = frozenset({408, 429, 500, 502, 503, 504, 529})
 
 Generated = inference_pb2.GenerateResponse
@@ -61,17 +63,44 @@ class InferenceService(LinkedService):
         self, request: inference_pb2.GenerateRequest, context: grpc.aio.ServicerContext
     ) -> AsyncIterator[Generated]:
         """See inference.proto."""
+        answers = self._begin(request)
+        await context.send_initial_metadata(())
+        async with contextlib.aclosing(answers):
+            async for answer in answers:
+                yield answer
+
+    async def carry(self, request: inference_pb2.GenerateRequest, call: LinkedCall) -> None:
+        """The same for a link, a generator less."""
+        answers = self._begin(request)
+        call.accept()
+        async with contextlib.aclosing(answers):
+            async for answer in answers:
+                await call.send(answer)
+
+    def _begin(self, request: inference_pb2.GenerateRequest) -> AsyncGenerator[Generated, None]:
+        """The answer to a request, checked. From here on an upstream may be at work: say so."""
         source = dialect_named(request.dialect)
         body = parse_object(request.body)
         grant = self._parts.signer.verify(request.grant, self._parts.now())
         legs = self._legs(request, grant)
-        # From here on an upstream may be at work: a caller must not repeat the call by itself.
-        await context.send_initial_metadata(())
-        for place, leg in enumerate(legs):
-            exchange = Exchange(self._parts, source, leg, request, grant.account_id)
+        exchanges = [Exchange(self._parts, source, leg, request, grant.account_id) for leg in legs]
+        return self._answers(exchanges, body)
+
+    async def _answers(
+        self, exchanges: list[Exchange], body: dict[str, Any]
+    ) -> AsyncGenerator[Generated, None]:
+        """The messages of the first exchange that is not refused."""
+        for exchange in exchanges:
+            is_last = exchange is exchanges[-1]
             exchange.prepare(body)
-            async for answer in exchange.run(is_last=place == len(legs) - 1):
-                yield answer
+            exchange.begin()
+            try:
+                async for answer in await exchange.answer(is_last=is_last):
+                    yield answer
+            except grpc.aio.AioRpcError as error:
+                exchange.judge(fault_of(error), is_last=is_last)
+            finally:
+                exchange.close()
             if not exchange.is_refused:
                 return
 
@@ -116,6 +145,8 @@ class Exchange:
         self._headers: dict[str, str] = {}
         self._warnings: list[str] = []
         self._answer_fields: dict[str, Any] = {}
+        self._call: Any = None
+        self._counting: PendingEstimate | None = None
         self._carrier: AnswerCarrier | None = None
         self._is_refused = False
 
@@ -161,9 +192,9 @@ class Exchange:
         family = self._leg.capabilities.family
         return self._parts.memory.sealer(self._account_id, family, route)
 
-    async def run(self, *, is_last: bool) -> AsyncIterator[Generated]:
-        """The answer's messages; none where it ``is_refused``."""
-        call = self._parts.relay.Generate(
+    def begin(self) -> None:
+        """Ask the relay; ``close`` must be called in the end."""
+        self._call = self._parts.relay.Generate(
             inference_pb2.GenerateRequest(
                 grant=self._request.grant,
                 dialect=VALUES[self._target.name],
@@ -176,35 +207,30 @@ class Exchange:
                 routes=[route.name for route in self._leg.routes],
             )
         )
-        counting = self._begin_counting()
-        try:
-            first = await call.read()
-            if first is grpc.aio.EOF:
-                raise ServiceFault(Reason.INTERNAL, "The relay gave no answer.")
-            first.head.warnings.extend(self._warnings)
-            if self._is_native:
-                answers = self._pass(first, call, is_last=is_last)
-            else:
-                answers = self._carry(first, call, counting, is_last=is_last)
-            async for answer in answers:
-                yield answer
-        except grpc.aio.AioRpcError as error:
-            fault = fault_of(error)
-            if not is_last and fault.reason in (
-                Reason.UPSTREAM_UNREACHABLE,
-                Reason.UPSTREAM_CREDENTIAL,
-            ):
-                self._is_refused = True
-                return
-            raise fault from None
-        finally:
-            call.cancel()
-            if counting is not None:
-                counting.close()
+        self._counting = self._begin_counting()
 
-    async def _pass(
-        self, first: Generated, call: Any, *, is_last: bool
-    ) -> AsyncIterator[Generated]:
+    async def answer(self, *, is_last: bool) -> AsyncIterator[Generated]:
+        """The answer's messages; none where it ``is_refused``. AioRpcError, now or from them."""
+        first = await self._call.read()
+        if first is grpc.aio.EOF:
+            raise ServiceFault(Reason.INTERNAL, "The relay gave no answer.")
+        first.head.warnings.extend(self._warnings)
+        carry = self._pass if self._is_native else self._carry
+        return carry(first, is_last=is_last)
+
+    def judge(self, fault: ServiceFault, *, is_last: bool) -> None:
+        """What became of the call: raised, unless other routes are worth a try."""
+        if is_last or fault.reason not in _ELSEWHERE:
+            raise fault from None
+        self._is_refused = True
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+        self._call.cancel()
+        if self._counting is not None:
+            self._counting.close()
+
+    async def _pass(self, first: Generated, *, is_last: bool) -> AsyncIterator[Generated]:
         """The answer as it comes."""
         if first.head.status in RETRYABLE and not is_last:
             self._is_refused = True
@@ -212,20 +238,18 @@ class Exchange:
         answer = first
         while answer is not grpc.aio.EOF:
             yield answer
-            answer = await call.read()
+            answer = await self._call.read()
 
-    def _carry(
-        self, first: Generated, call: Any, counting: PendingEstimate | None, *, is_last: bool
-    ) -> AsyncIterator[Generated]:
+    def _carry(self, first: Generated, *, is_last: bool) -> AsyncIterator[Generated]:
         """The answer in the caller's dialect."""
         self._carrier = AnswerCarrier(
             self._source,
             self._target,
             self._request.request_id,
-            lambda: self._context(first.head, counting),
+            lambda: self._context(first.head),
             is_last=is_last,
         )
-        return self._carrier.carry(first, call, is_stream=self._request.stream)
+        return self._carrier.carry(first, self._call, is_stream=self._request.stream)
 
     def _begin_counting(self) -> PendingEstimate | None:
         """Ask for the input tokens a Messages client wants in the first event, beside the call."""
@@ -235,9 +259,8 @@ class Exchange:
         dialect = VALUES[self._target.name]
         return self._parts.estimate.begin(self._body, dialect, self._leg.upstream_model)
 
-    async def _context(
-        self, head: inference_pb2.Head, counting: PendingEstimate | None
-    ) -> AnswerContext:
+    async def _context(self, head: inference_pb2.Head) -> AnswerContext:
+        counting = self._counting
         return AnswerContext(
             model=self._request.shown_model or self._request.model,
             request_id=self._request.request_id,
