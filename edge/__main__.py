@@ -62,6 +62,7 @@ async def main(config: Config, catalog: CatalogFile) -> None:
         await serve_all(listeners, drain, config.drain_pause_s, config.drain_s)
     finally:
         background.cancel()
+        await asyncio.gather(background, return_exceptions=True)
         await leases.close()
         for closing in (*links, *channels):
             await closing.close()
