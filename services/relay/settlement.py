@@ -22,7 +22,7 @@ from runtime.logs import get_logger
 from services.relay.outbox_file import OutboxFile
 
 BATCH_SIZE: Final = 64
-BATCH_S: Final = 0.02
+BATCH_S: Final = 0.05
 SEND_S: Final = 5.0
 BACKOFF_S: Final = (0.1, 0.2, 0.5, 1.0, 2.0)
 MAX_WAITING: Final = 200_000
