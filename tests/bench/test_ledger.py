@@ -26,6 +26,7 @@ CALLS = 2_000
 ACCOUNTS = 2_000
 REQUESTS = 20_000
 BATCH = 64
+HELD_TOGETHER = 8
 STARTED_MS = 1_700_000_000_000
 
 
@@ -86,6 +87,14 @@ async def test_cpu_of_a_prepaid_request(tmp_path: Path) -> None:
                 batch = [(settlement(name(number + n)), 700) for n in range(BATCH)]
                 await ledger.settle(batch)
 
+        async def hold_batch(number: int) -> None:
+            if number % HELD_TOGETHER == 0:
+                names = [name(number + n) for n in range(HELD_TOGETHER)]
+                wanted = [
+                    HoldWanted(name=of, whole=1_000, least=0, started_ms=STARTED_MS) for of in names
+                ]
+                await ledger.hold(wanted)
+
         base = await measure(ping, server)
         print(f"\n{'call':<28}{'ours':>8}{'store':>8}   microseconds of CPU; x PING")
         steps = [
@@ -94,6 +103,7 @@ async def test_cpu_of_a_prepaid_request(tmp_path: Path) -> None:
             ("progress", progress, 0),
             ("settle, one at a time", settle, 0),
             (f"settle, {BATCH} together, each", settle_batch, 10 * CALLS),
+            (f"hold, {HELD_TOGETHER} together, each", hold_batch, 20 * CALLS),
         ]
         for title, call, first in steps:
             ours, theirs = await measure(call, server, first)
