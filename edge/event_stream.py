@@ -64,7 +64,7 @@ class EventStream:
         self._request_id = request_id
         self._clock = asyncio.get_running_loop().time
         self._sent_at = self._clock()
-        self._turn = asyncio.Lock()  # a keep-alive and a chunk may come at once
+        self._turn = asyncio.Lock()  # to open it: silence and the answer may come at once
         self._tail = b""
         self._first = b""
         self._last = b""
@@ -83,7 +83,7 @@ class EventStream:
             await self._open(headers)
 
     async def write(self, chunk: bytes) -> None:
-        """Pass the whole frames on and keep the tail."""
+        """Pass the whole frames of an open stream on and keep the tail."""
         data = self._tail + chunk if self._tail else chunk
         end = len(data) if data.endswith(b"\n\n") else frame_end(data)
         self._tail = data[end:] if end < len(data) else b""
@@ -94,8 +94,7 @@ class EventStream:
         self._last = data if end == len(data) else data[:end]
         self._first = self._first or self._last
         self._sent_at = self._clock()
-        async with self._turn:
-            await self._send_body(self._last)
+        await self._send({"type": "http.response.body", "body": self._last, "more_body": True})
 
     @contextlib.asynccontextmanager
     async def kept_alive(self, patience: Patience) -> AsyncIterator[None]:
@@ -128,7 +127,8 @@ class EventStream:
             self._sent_at = self._clock()
             async with self._turn:
                 await self._open([])
-                await self._send_body(self._dialect.keepalive(self._what_went()))
+            sign = self._dialect.keepalive(self._what_went())
+            await self._send({"type": "http.response.body", "body": sign, "more_body": True})
 
     async def _open(self, headers: list[tuple[bytes, bytes]]) -> None:
         if self._is_open:
@@ -140,6 +140,3 @@ class EventStream:
 
     def _what_went(self) -> Sent:
         return Sent(self._first, self._last)
-
-    async def _send_body(self, data: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})

@@ -32,6 +32,8 @@ HEADER_TIMEOUT_S: Final = 10.0
 STALL_TIMEOUT_S: Final = 60.0
 MAX_HEADER_BYTES: Final = 64 * 1024
 MAX_CONNECTIONS: Final = 20_000
+# The date in answers.
+TICK_S: Final = 1.0
 # What an answer gets to write its error event once the grace is over.
 END_S: Final = 2.0
 
@@ -208,11 +210,33 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class QuietServer(uvicorn.Server):
-    """A server that leaves signals to the process: one handler stops every listener."""
+    """A server that leaves signals to the process: one handler stops every listener.
+
+    It wakes once a second for its clock, where uvicorn's looks ten times whether it is to end.
+    """
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        self._ending = asyncio.Event()
+        super().__init__(config)
+
+    @property
+    def should_exit(self) -> bool:
+        """Whether it is to end."""
+        return self._ending.is_set()
+
+    @should_exit.setter
+    def should_exit(self, wanted: bool) -> None:
+        if wanted:
+            self._ending.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), TICK_S)
 
 
 async def serve_all(

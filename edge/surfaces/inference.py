@@ -233,8 +233,8 @@ class InferenceSurface:
         answer: Any = first
         try:
             while answer is not grpc.aio.EOF:
-                if answer.chunk:
-                    await stream.write(answer.chunk)
+                if chunk := answer.chunk:
+                    await stream.write(chunk)
                 if answer.HasField("outcome"):
                     request.outcome = answer.outcome
                 answer = await call.read()
