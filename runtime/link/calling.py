@@ -42,6 +42,10 @@ UNKNOWN_S: Final = 60.0
 # A body beyond this goes as an RPC of its own: on a link it would hold up the others.
 BODY_BYTES: Final = 512 * 1024
 
+# So many turns of the loop a message waits before it leaves: nothing at rest, and under load time
+# enough for other requests that came meanwhile to go along.
+TURNS: Final = 2
+
 # In place of a request that is not to be repeated: its body may be large, its answer long.
 _NEVER_AGAIN: Final = inference_pb2.GenerateRequest()
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
@@ -250,6 +254,8 @@ class _Link:
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             while True:
                 await self.writer.ready()
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
                 request = inference_pb2.LinkRequest(probes=self._probes)
                 if self.writer.drain(request.frames) or self._probes:
                     self._probes = False
