@@ -33,7 +33,7 @@ from edge.faults import fault_headers, identity_headers
 from runtime.identity import new_request_id
 from runtime.logs import get_logger
 
-BEAT_S: Final = 0.025
+BEAT_S: Final = 0.05
 CHECK_S: Final = 0.1
 FIRST_PART: Final = 5
 # A shedding that stopped for so long is over, and told of.
@@ -57,6 +57,10 @@ class _Waits:
     def note(self, waited_s: float) -> None:
         """One is over."""
         self._before_s, self._last_s = self._last_s, max(0.0, waited_s)
+
+    def is_short(self, limit_s: float) -> bool:
+        """Whether both were no longer than that."""
+        return max(self._last_s, self._before_s) <= limit_s
 
     def standing(self, running_s: float) -> float:
         """What every one waits at least; the one that runs now has waited ``running_s``."""
@@ -86,12 +90,19 @@ class Shedder:
         self._checks = _Waits()
         self._due_at = clock() + BEAT_S
         self._asked_at: float | None = None
+        self._is_needed = True
         self._refused = 0
         self._refused_at = 0.0
 
     async def run(self, check: Callable[[], Awaitable[object]]) -> None:
-        """Beat for ever, and time a ``check`` of the relay; one that is away is not busy."""
+        """Beat for ever, and time a ``check`` of the relay while requests come.
+
+        A relay that is away is not busy.
+        """
         asking = asyncio.create_task(self._ask(check))
+        # Nobody is judged by a delay where there is no limit.
+        if not self._limit_s:
+            asking.cancel()
         try:
             while True:
                 await asyncio.sleep(BEAT_S)
@@ -101,10 +112,12 @@ class Shedder:
 
     async def _ask(self, check: Callable[[], Awaitable[object]]) -> None:
         while True:
-            self._asked_at = self._clock()
-            await check()
-            self._checks.note(self._clock() - self._asked_at)
-            self._asked_at = None
+            if self._is_needed or not self._checks.is_short(self._first_s):
+                self._is_needed = False
+                self._asked_at = self._clock()
+                await check()
+                self._checks.note(self._clock() - self._asked_at)
+                self._asked_at = None
             await asyncio.sleep(CHECK_S)
 
     def beat(self) -> None:
@@ -124,6 +137,7 @@ class Shedder:
 
     def refuses(self, in_flight: int) -> bool:
         """Whether a request that came just now is not to be taken in."""
+        self._is_needed = True
         if in_flight >= self._max_in_flight:
             return True
         late_s = self.delay_s()

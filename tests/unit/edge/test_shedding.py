@@ -106,6 +106,25 @@ async def test_a_relay_that_answers_late_counts_as_this_loop_does() -> None:
     assert shedder.refuses(0)
 
 
+@pytest.mark.parametrize(("limit_s", "asked"), [(LIMIT_S, 2), (0.0, 0)])
+async def test_the_relay_is_asked_while_requests_come_and_where_it_matters(
+    limit_s: float, asked: int
+) -> None:
+    checks = []
+
+    async def check() -> None:
+        checks.append(1)
+
+    shedder = Shedder(limit_s, MANY)
+    running = asyncio.create_task(shedder.run(check))
+    await asyncio.sleep(3.5 * CHECK_S)  # nobody came: one at the beginning, and no more
+    shedder.refuses(0)
+    await asyncio.sleep(2 * CHECK_S)
+    running.cancel()
+
+    assert len(checks) == asked
+
+
 def test_zero_never_sheds_by_delay() -> None:
     assert not late_by(60, limit_s=0).refuses(0)
 
