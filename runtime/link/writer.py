@@ -14,11 +14,13 @@ from typing import Final, Generic, Protocol, TypeVar
 
 # A message is closed here; a single call's piece may exceed it.
 MESSAGE_BYTES: Final = 512 * 1024
-# Between two messages that carry nothing urgent: less than an eye sees, and enough for a busy link
-# to send a third of the messages (measured: docs/adr/0019).
-PACE_S: Final = 0.004
+# Between two messages that carry nothing urgent: half a frame of a screen, and a busy link sends a
+# sixth of the messages (measured: docs/adr/0019).
+PACE_S: Final = 0.008
 # The most that anybody may ask for.
 MAX_PACE_S: Final = 0.02
+# What would rather not go alone.
+COMPANY_S: Final = 0.004
 
 
 Frame = TypeVar("Frame")
@@ -71,7 +73,7 @@ class Writer(Generic[Frame]):
         """The same, but rather along with what comes next than alone."""
         self._take(speaker)
         if self._timer is None:
-            self._timer = self._loop.call_later(PACE_S, self._wake.set)
+            self._timer = self._loop.call_later(COMPANY_S, self._wake.set)
 
     def wake(self) -> None:
         """End ``ready`` even though nobody has anything to say."""

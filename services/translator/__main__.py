@@ -23,14 +23,14 @@ from runtime.serving import Process, list_services, run, serve
 from services.translator.config import Config
 from services.translator.estimate import InputEstimate
 from services.translator.memory import Memory
-from services.translator.service import PACE_S, InferenceService, Parts
+from services.translator.service import InferenceService, Parts
 from services.translator.translation import TranslationService
 
 
 async def main(config: Config, catalog: CatalogFile) -> None:
     """Compose the process and serve until told to stop."""
     channel = open_channel(config.relay, config.service_token, config.tls)
-    relay = LinkedInference(channel, config.service_token, "relay", pace_s=PACE_S)
+    relay = LinkedInference(channel, config.service_token, "relay")
     counter = open_channel(config.counter, config.service_token, config.tls)
     inference = InferenceService(
         Parts(

@@ -31,9 +31,6 @@ from services.translator.estimate import InputEstimate, PendingEstimate, rough_c
 from services.translator.leg import Leg, plan_legs
 from services.translator.memory import Memory
 
-# How long the middle of an answer may gather in the relay. It goes on from here at once: it waits
-# as long as on two links, and makes half the messages.
-PACE_S: Final = 0.008
 _ELSEWHERE: Final = (Reason.UPSTREAM_UNREACHABLE, Reason.UPSTREAM_CREDENTIAL)
 RETRYABLE: Final = frozenset({408, 429, 500, 502, 503, 504, 529})
 
