@@ -11,6 +11,7 @@ from admission.interceptor import DirectCallers
 from gatebeyz.counter.v1 import counter_pb2
 from runtime import logs
 from runtime.config import main_config
+from runtime.heap import keep_freed_memory
 from runtime.interceptors import ServiceTokenInterceptor
 from runtime.serving import Process, run, serve
 from services.counter import metrics, wire
@@ -69,4 +70,5 @@ if __name__ == "__main__":
         load_calibration(settings.calibration)
     except (OSError, ValueError) as error:
         sys.exit(f"configuration: GATEBEYZ_COUNTER_CALIBRATION: {error}")
+    keep_freed_memory()
     run(lambda: main(settings))

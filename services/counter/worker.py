@@ -19,6 +19,7 @@ from io import RawIOBase
 from pathlib import Path
 from typing import Final
 
+from runtime.heap import keep_freed_memory
 from services.counter import reconstruction
 from services.counter.body import BodyFault
 from services.counter.family import load_calibration
@@ -54,6 +55,7 @@ def main() -> None:
     os.dup2(2, 1)
 
     _limit_memory()
+    keep_freed_memory()
     calibration = load_calibration(*map(Path, sys.argv[1:2]))
     preload(family.vocabulary for family in calibration.families)
     known = [family.reconstruction for family in calibration.families if family.reconstruction]
