@@ -32,7 +32,7 @@ SEARCH_S: Final = 2.0
 # So many searches that find none end the first one: a channel begins with one connection.
 IN_VAIN: Final = 2
 # How long a link takes new calls. Old ones would outlive a certificate that was replaced.
-AGE_S: Final = 60.0
+AGE_S: Final = 1.0
 # A replica that does not say its name within this time is none.
 NAME_S: Final = 5.0
 # After no replica answered.
@@ -253,7 +253,9 @@ class _Link:
     async def _speak(self) -> None:
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             while True:
-                await self.writer.ready()
+                # The last call's last word, a cancel perhaps, goes out when no more is to come.
+                if self._calls or not self._is_retired:
+                    await self.writer.ready()
                 for _ in range(TURNS):
                     await asyncio.sleep(0)
                 request = inference_pb2.LinkRequest(probes=self._probes)

@@ -57,7 +57,8 @@ class Outbox:
         self._send = send
         self._file = file
         self._waiting: deque[ledger_pb2.Settlement] = deque()
-        self._sent: deque[tuple[float, ledger_pb2.Settlement]] = deque(maxlen=REMEMBERED)
+        # In bytes: a message object takes ten times as much.
+        self._sent: deque[tuple[float, bytes]] = deque(maxlen=REMEMBERED)
         self._store_id = ""
         self._is_doubted = False
         self._replayed_at = -REPLAY_INTERVAL_S
@@ -125,8 +126,8 @@ class Outbox:
 
     def replay(self) -> None:
         """Send again what was acknowledged lately."""
-        since = time.monotonic() - REMEMBER_S
-        again = [settlement for sent_at, settlement in self._sent if sent_at >= since]
+        self._forget(time.monotonic())
+        again = [ledger_pb2.Settlement.FromString(sent) for _, sent in self._sent]
         self._waiting.extendleft(reversed(again))
         self._sent.clear()
         if self._waiting:
@@ -200,10 +201,16 @@ class Outbox:
             await asyncio.sleep(BACKOFF_S[min(failures, len(BACKOFF_S) - 1)])
             failures += 1
         now = time.monotonic()
-        self._sent.extend((now, settlement) for settlement in batch)
+        self._sent.extend((now, settlement.SerializeToString()) for settlement in batch)
+        self._forget(now)
         self._in_flight = []
         self._taken_at = None
         self.notice_store(store_id)
+
+    def _forget(self, now: float) -> None:
+        """Drop what was sent too long ago to be sent again."""
+        while self._sent and self._sent[0][0] < now - REMEMBER_S:
+            self._sent.popleft()
 
     def _split(self, batch: list[ledger_pb2.Settlement]) -> list[ledger_pb2.Settlement]:
         """Half of a refused batch, the rest put back; a single one that is refused is given up."""

@@ -337,10 +337,33 @@ async def test_an_old_link_is_replaced_and_ends_with_its_calls(
         monkeypatch.setattr(calling, "AGE_S", 0.0)
         another = inference.Generate(ask())
         await until(lambda: service.links > 1)
+        await asyncio.sleep(0.2)  # the new link takes the old one's place
         monkeypatch.setattr(calling, "AGE_S", 60.0)
         go_on.set()
         assert (await read_all(call)).chunk == b"-ended"
         assert (await read_all(another)).chunk == b"begun-ended"
+        await until(lambda: service.links == 1)
+
+
+async def test_an_old_link_ends_when_its_last_call_is_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def stall(_request: Any, _context: Any) -> AsyncIterator[Generated]:
+        yield Generated(chunk=b"begun")
+        await asyncio.sleep(60)
+
+    service = Scripted(stall)
+    monkeypatch.setattr(calling, "SEARCH_S", 0.05)
+    async with serving_at(service) as (_, port), linked(port) as inference:
+        call = inference.Generate(ask())
+        assert (await call.read()).chunk == b"begun"
+        monkeypatch.setattr(calling, "AGE_S", 0.0)
+        another = inference.Generate(ask())
+        await until(lambda: service.links > 1)
+        await asyncio.sleep(0.2)  # the new link takes the old one's place
+        monkeypatch.setattr(calling, "AGE_S", 60.0)
+        call.cancel()
+        another.cancel()
         await until(lambda: service.links == 1)
 
 

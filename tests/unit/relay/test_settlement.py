@@ -123,3 +123,21 @@ async def test_a_restart_sends_what_the_file_kept(tmp_path: Path) -> None:
         pass
     assert sorted(ledger.names) == ["cut off", "unsent"]
     file.close()
+
+
+async def test_what_was_settled_long_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REMEMBER_S", 0.2)
+    monkeypatch.setattr(module, "REPLAY_INTERVAL_S", 0.0)
+    ledger = Ledger()
+    outbox = Outbox(ledger.send)
+    async with sending(outbox):
+        outbox.put(settlement("old"))
+        assert await outbox.drain(2)
+        await asyncio.sleep(0.3)
+        outbox.put(settlement("new"))
+        assert await outbox.drain(2)
+        ledger.store_id = "two"
+        outbox.notice_store("two")
+        assert await outbox.drain(2)
+
+    assert ledger.names == ["old", "new", "new"]
