@@ -32,7 +32,7 @@ SEARCH_S: Final = 2.0
 # So many searches that find none end the first one: a channel begins with one connection.
 IN_VAIN: Final = 2
 # How long a link takes new calls. Old ones would outlive a certificate that was replaced.
-AGE_S: Final = 1.0
+AGE_S: Final = 60.0
 # A replica that does not say its name within this time is none.
 NAME_S: Final = 5.0
 # After no replica answered.
