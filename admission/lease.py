@@ -180,10 +180,7 @@ class LeaseHolder:
         if future is None:
             future = self._leases[key] = asyncio.get_running_loop().create_future()
             self._spawn(self._follow(key, previous, future))
-        try:
-            lease = await asyncio.wait_for(asyncio.shield(future), OPEN_TIMEOUT_S)
-        except TimeoutError:
-            raise _away() from None
+        lease = future.result() if future.done() else await _opened(future)
         lease.used_at = time.monotonic()
         return lease
 
@@ -341,6 +338,15 @@ class LeaseHolder:
             await lease.drawer.tend(lease.lease_id)
         except ServiceFault:
             lease.heard_at = float("-inf")  # the store forgot the lease: the next one is new
+
+
+async def _opened(future: asyncio.Future[Lease]) -> Lease:
+    """A lease that is being opened, perhaps for several requests. ServiceFault."""
+    try:
+        async with asyncio.timeout(OPEN_TIMEOUT_S):
+            return await asyncio.shield(future)
+    except TimeoutError:
+        raise _away() from None
 
 
 async def _begin_short(lease: Lease, wanted: Amounts) -> None:

@@ -236,7 +236,8 @@ class QuietServer(uvicorn.Server):
     async def main_loop(self) -> None:
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), TICK_S)
+                async with asyncio.timeout(TICK_S):
+                    await self._ending.wait()
 
 
 async def serve_all(

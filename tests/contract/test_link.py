@@ -319,6 +319,24 @@ async def test_a_restarted_replica_gets_a_link_again() -> None:
         await again.stop(0)
 
 
+@contextlib.asynccontextmanager
+async def aged(
+    monkeypatch: pytest.MonkeyPatch, handler: Handler
+) -> AsyncIterator[tuple[Scripted, Any, Any]]:
+    """A service, a call on a link that another one has replaced, and a call begun since."""
+    service = Scripted(handler)
+    monkeypatch.setattr(calling, "SEARCH_S", 0.05)
+    async with serving_at(service) as (_, port), linked(port) as inference:
+        call = inference.Generate(ask())
+        assert (await call.read()).chunk == b"begun"
+        monkeypatch.setattr(calling, "AGE_S", 0.0)
+        another = inference.Generate(ask())
+        await until(lambda: service.links > 1)
+        await asyncio.sleep(0.2)  # the new link takes the old one's place
+        monkeypatch.setattr(calling, "AGE_S", 60.0)
+        yield service, call, another
+
+
 async def test_an_old_link_is_replaced_and_ends_with_its_calls(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -329,16 +347,7 @@ async def test_an_old_link_is_replaced_and_ends_with_its_calls(
         await go_on.wait()
         yield Generated(chunk=b"-ended")
 
-    service = Scripted(wait)
-    monkeypatch.setattr(calling, "SEARCH_S", 0.05)
-    async with serving_at(service) as (_, port), linked(port) as inference:
-        call = inference.Generate(ask())
-        assert (await call.read()).chunk == b"begun"
-        monkeypatch.setattr(calling, "AGE_S", 0.0)
-        another = inference.Generate(ask())
-        await until(lambda: service.links > 1)
-        await asyncio.sleep(0.2)  # the new link takes the old one's place
-        monkeypatch.setattr(calling, "AGE_S", 60.0)
+    async with aged(monkeypatch, wait) as (service, call, another):
         go_on.set()
         assert (await read_all(call)).chunk == b"-ended"
         assert (await read_all(another)).chunk == b"begun-ended"
@@ -352,16 +361,7 @@ async def test_an_old_link_ends_when_its_last_call_is_cancelled(
         yield Generated(chunk=b"begun")
         await asyncio.sleep(60)
 
-    service = Scripted(stall)
-    monkeypatch.setattr(calling, "SEARCH_S", 0.05)
-    async with serving_at(service) as (_, port), linked(port) as inference:
-        call = inference.Generate(ask())
-        assert (await call.read()).chunk == b"begun"
-        monkeypatch.setattr(calling, "AGE_S", 0.0)
-        another = inference.Generate(ask())
-        await until(lambda: service.links > 1)
-        await asyncio.sleep(0.2)  # the new link takes the old one's place
-        monkeypatch.setattr(calling, "AGE_S", 60.0)
+    async with aged(monkeypatch, stall) as (service, call, another):
         call.cancel()
         another.cancel()
         await until(lambda: service.links == 1)
