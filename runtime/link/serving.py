@@ -269,21 +269,38 @@ class LinkedCall:
 
     async def send(self, answer: inference_pb2.GenerateResponse) -> None:
         """Have the caller told; waits while it has too much to read. The message is given away."""
-        chunk = answer.chunk
-        is_urgent = answer.HasField("head") or answer.HasField("outcome")
-        if is_urgent:
-            answer.ClearField("chunk")
-            if self._answer is None:
-                self._answer = answer
-            else:
-                self._answer.MergeFrom(answer)
-        if chunk:
+        if answer.HasField("head") or answer.HasField("outcome"):
+            self.tell(answer)
+        else:
+            self.pass_on(answer.chunk)
+        if self.is_full:
+            await self.room()
+
+    def tell(self, answer: inference_pb2.GenerateResponse) -> None:
+        """A head or an outcome, which the caller waits for. The message is given away."""
+        if chunk := answer.chunk:
             self._chunks.append(chunk)
             self._window -= len(chunk)
-        if is_urgent:
-            self._link.writer.mark(self)
+            answer.ClearField("chunk")
+        if self._answer is None:
+            self._answer = answer
         else:
-            self._link.writer.mark_paced(self)
+            self._answer.MergeFrom(answer)
+        self._link.writer.mark(self)
+
+    def pass_on(self, chunk: bytes) -> None:
+        """A piece of the middle: it may wait for company."""
+        self._chunks.append(chunk)
+        self._window -= len(chunk)
+        self._link.writer.mark_paced(self)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the caller has more to read than it should."""
+        return self._window <= 0
+
+    async def room(self) -> None:
+        """Until the caller has read of it."""
         while self._window <= 0:
             self._room = asyncio.get_running_loop().create_future()
             await self._room

@@ -145,6 +145,7 @@ class Exchange:
         self._span = tracing.UNTRACED
         self._is_closed = False
         self._has_bytes = False
+        self._is_watched = False  # the timer looks at least each idle_s
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = math.inf
@@ -152,6 +153,7 @@ class Exchange:
         first_s = timeouts.first_byte_s if call.stream else timeouts.first_byte_whole_s
         self._first_at = now + first_s
         self._end_at = now + timeouts.total_s
+        self._idle_s = timeouts.idle_s
         self.status = 0
         self.headers: dict[str, str] = {}
         self.upstream_request_id = ""
@@ -209,7 +211,10 @@ class Exchange:
         response = self._response
         if self._is_closed or response is None:
             raise Closed
-        self._expect_by(within_s)
+        if self._is_watched and within_s is None:
+            self._deadline = self._loop.time() + self._idle_s
+        else:
+            self._expect_by(within_s)
         try:
             data = await response.content.readany()
         except (Closed, TimedOut):
@@ -247,11 +252,12 @@ class Exchange:
             self._opening.cancel()
 
     def _expect_by(self, within_s: float | None) -> None:
-        """Give a read its deadline. One timer looks after all waits: each sets a number."""
+        """Give a read its deadline, which may be sooner than the timer would look."""
         self._deadline = self._first_at
         if self._has_bytes:
-            idle_s = self._timeouts.idle_s if within_s is None else within_s
+            idle_s = self._idle_s if within_s is None else within_s
             self._deadline = min(self._loop.time() + idle_s, self._end_at)
+            self._is_watched = True
         if self._timer is not None and self._timer.when() > self._deadline:
             self._timer.cancel()
             self._timer = None
@@ -259,12 +265,18 @@ class Exchange:
             self._timer = self._loop.call_at(self._deadline, self._look_after)
 
     def _look_after(self) -> None:
-        """End a wait whose time is over; wait on where it has some left."""
+        """End a wait whose time is over; look again where it has some left, or nobody waits.
+
+        One timer looks after all waits of an exchange: each wait only sets a number.
+        """
         self._timer = None
-        if self._is_closed or self._deadline == math.inf:
+        if self._is_closed:
             return
-        if self._loop.time() < self._deadline:
-            self._timer = self._loop.call_at(self._deadline, self._look_after)
+        now = self._loop.time()
+        is_waiting = self._deadline != math.inf
+        ends_at = min(self._deadline, self._end_at) if is_waiting else now + self._idle_s
+        if now < ends_at:
+            self._timer = self._loop.call_at(ends_at, self._look_after)
         elif self._response is None:
             self._cut()
         else:

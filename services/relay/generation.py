@@ -73,24 +73,24 @@ class Generation:
         self._begun = time.perf_counter()
         self._first_byte_ms = 0
 
-    async def messages(self) -> AsyncGenerator[inference_pb2.GenerateResponse]:
-        """Head with the first bytes, chunks, Outcome. Raises ServiceFault."""
+    async def messages(self) -> AsyncGenerator[inference_pb2.GenerateResponse | bytes]:
+        """Head with the first bytes, chunks as they are, Outcome with the last. ServiceFault."""
         try:
             if self._order.grant.prepaid and not self._order.is_count:
                 await self._take_hold()
             self._route, answer = await self._first_answer()
             self._answer = answer
             self._first_byte_ms = self._elapsed_ms()
-            message = inference_pb2.GenerateResponse(chunk=answer.first)
-            self._fill_head(message.head)
+            piece = self._head(answer)
             while not answer.is_over:
-                yield message
-                message = inference_pb2.GenerateResponse(chunk=await answer.read())
+                yield piece
+                piece = await answer.read()
                 if self._hold is not None:
                     self._hold.notice(answer.output_estimate)
             self._conclude()
             # Put down before the caller knows: what it saw end is settled, whatever dies now.
             self._put_settlement()
+            message = message_of(piece)
             message.complete = True
             self._fill_outcome(message.outcome)
             yield message
@@ -219,17 +219,19 @@ class Generation:
     def _input_guess(self) -> int:
         return math.ceil(len(self._order.body) / _BYTES_PER_TOKEN)
 
-    def _fill_head(self, head: inference_pb2.Head) -> None:
-        # In place, here and below: protobuf copies a message by encoding and decoding it.
-        route, answer = self._route, self._answer
+    def _head(self, answer: Answer) -> inference_pb2.GenerateResponse | bytes:
+        route = self._route
         assert route is not None
-        assert answer is not None
+        message = inference_pb2.GenerateResponse(chunk=answer.first)
+        # In place, here and below: protobuf copies a message by encoding and decoding it.
+        head = message.head
         head.status = answer.status
         head.headers.update(answer.headers)
         head.upstream_request_id = answer.upstream_request_id
         head.upstream = route.upstream
         head.upstream_model = route.upstream_model
         head.upstream_dialect = self._order.request.dialect
+        return message
 
     def _fill_outcome(self, outcome: inference_pb2.Outcome) -> None:
         outcome.usage.CopyFrom(self._used)
@@ -305,6 +307,11 @@ class Generation:
             first_byte_ms=self._first_byte_ms,
             total_ms=self._elapsed_ms(),
         )
+
+
+def message_of(piece: inference_pb2.GenerateResponse | bytes) -> inference_pb2.GenerateResponse:
+    """A piece of an answer as a message of its own."""
+    return inference_pb2.GenerateResponse(chunk=piece) if isinstance(piece, bytes) else piece
 
 
 def _fell_silent() -> ServiceFault:

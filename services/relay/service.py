@@ -17,7 +17,7 @@ from runtime.grants import Signer
 from runtime.link.serving import LinkedCall, LinkedService
 from runtime.pseudonym import Pseudonyms
 from services.relay.exchange import Dialer
-from services.relay.generation import Generation
+from services.relay.generation import Generation, message_of
 from services.relay.health import Health
 from services.relay.hold import Holds
 from services.relay.order import check_order
@@ -61,17 +61,22 @@ class InferenceService(LinkedService):
         """See inference.proto."""
         generation = self._begin(request, context)
         await context.send_initial_metadata(())
-        async with contextlib.aclosing(generation.messages()) as messages:
-            async for message in messages:
-                yield message
+        async with contextlib.aclosing(generation.messages()) as pieces:
+            async for piece in pieces:
+                yield message_of(piece)
 
     async def carry(self, request: inference_pb2.GenerateRequest, call: LinkedCall) -> None:
         """The same for a link, a generator less."""
         generation = self._begin(request, call)
         call.accept()
-        async with contextlib.aclosing(generation.messages()) as messages:
-            async for message in messages:
-                await call.send(message)
+        async with contextlib.aclosing(generation.messages()) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, bytes):
+                    call.pass_on(piece)
+                else:
+                    call.tell(piece)
+                if call.is_full:
+                    await call.room()
 
     def _begin(self, request: inference_pb2.GenerateRequest, context: Any) -> Generation:
         """The request, checked. From here on an upstream may be at work: say so."""

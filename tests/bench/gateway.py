@@ -176,6 +176,20 @@ async def running_floor(folder: Path, provider: System, core: int | None) -> Asy
 
 
 @contextlib.asynccontextmanager
+async def running_hop(folder: Path, provider: System, core: int | None) -> AsyncIterator[System]:
+    """The floor in two processes, gRPC between them, in front of the provider (``hop.py``)."""
+    front, back = free_port(), free_port()
+    hop = "tests.bench.hop"
+    back_argv = _module(hop, "back", str(back), f"http://127.0.0.1:{provider.port}")
+    front_argv = _module(hop, "front", str(front), f"127.0.0.1:{back}")
+    async with (
+        running(folder, "hop-back", back_argv, back, core) as back_pid,
+        running(folder, "hop-front", front_argv, front, core) as front_pid,
+    ):
+        yield System("hop", front, (front_pid, back_pid))
+
+
+@contextlib.asynccontextmanager
 async def running(
     folder: Path, name: str, argv: tuple[str, ...], port: int, core: int | None
 ) -> AsyncIterator[int]:
@@ -265,6 +279,37 @@ async def running_bare(folder: Path, gateway: Gateway, core: int | None) -> Asyn
         with on_core(core):
             await supervisor.start(commands, START_S)
         yield System("bare", edge_port, tuple(child.pid or 0 for child in supervisor.children))
+    finally:
+        await supervisor.stop()
+
+
+@contextlib.asynccontextmanager
+async def running_composed(
+    folder: Path, gateway: Gateway, core: int | None
+) -> AsyncIterator[System]:
+    """Edge and relay in one process (``composed.py``), beside the rest of the gateway."""
+    port, relay_port = free_port(), free_port()
+    profile = gateway.profile
+    relay = next(command for command in profile.services if command.name == "relay")
+    own = {
+        "GATEBEYZ_EDGE_LISTEN": f"127.0.0.1:{port}",
+        "GATEBEYZ_RELAY_LISTEN": f"127.0.0.1:{relay_port}",
+        "GATEBEYZ_RELAY_OUTBOX": str(folder / "composed.outbox"),
+        METRICS_LISTEN: "",
+        **dict.fromkeys(_OTHER_LISTENS, ""),
+    }
+    command = Command(
+        "composed",
+        _module("tests.bench.composed"),
+        {**relay.environ, **profile.edge.environ, **own},
+        tcp_probe(port),
+    )
+    supervisor = Supervisor(folder, print)
+    try:
+        with on_core(core):
+            await supervisor.start([command], START_S)
+        others = [pid for name, pid in gateway.roles.items() if name not in ("edge", "relay")]
+        yield System("composed", port, (supervisor.children[0].pid or 0, *others))
     finally:
         await supervisor.stop()
 

@@ -353,9 +353,12 @@ async def test_a_silent_upstream_is_not_waited_for_and_not_paid_twice() -> None:
         assert (await bench.wait_settled()).end == inference_pb2.END_UPSTREAM_ERROR
 
 
-async def test_a_stream_that_falls_silent_ends_in_a_timeout() -> None:
-    timeouts = Timeouts(idle_s=0.05)
-    async with scripted(stream(START, hang=True), timeouts=timeouts) as (bench, _):
+@pytest.mark.parametrize("timeouts", [Timeouts(idle_s=0.05), Timeouts(total_s=0.05)])
+@pytest.mark.parametrize("pieces", [(START,), (START, TEXT, TEXT, TEXT)])
+async def test_a_stream_that_falls_silent_or_lasts_too_long_ends_in_a_timeout(
+    timeouts: Timeouts, pieces: tuple[bytes, ...]
+) -> None:
+    async with scripted(stream(*pieces, hang=True), timeouts=timeouts) as (bench, _):
         fault = await bench.refusal(stream=True)
         assert fault.reason is Reason.UPSTREAM_TIMEOUT
 
