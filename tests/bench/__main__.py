@@ -19,7 +19,15 @@ from typing import Any
 
 import uvloop
 
-from tests.bench.report import FOLDER, as_json, keep, render_comparison, render_lines, render_rows
+from tests.bench.report import (
+    FOLDER,
+    as_json,
+    keep,
+    render_comparison,
+    render_limits,
+    render_lines,
+    render_rows,
+)
 from tests.bench.run import Settings, run
 from tests.bench.scenario import SCENARIOS
 
@@ -32,12 +40,17 @@ def measure(settings: Settings) -> None:
         print(f"[{time.monotonic() - began:5.0f} s] {text}", file=sys.stderr, flush=True)
 
     with tempfile.TemporaryDirectory(prefix="gb-bench-") as folder:
-        rows, lines = uvloop.run(run(SCENARIOS, settings, Path(folder), say))
+        rows, limits, lines = uvloop.run(run(SCENARIOS, settings, Path(folder), say))
     print("\nCPU-µs of all processes, medians; base is the floor where nothing else is said")
     print(render_rows(rows))
     print()
     print(render_lines(lines))
-    path = keep(as_json(rows, lines, _facts()), Path(os.environ.get("BENCH_FOLDER", FOLDER)))
+    if limits:
+        print("\nthe floor in two processes with gRPC between; edge and relay in one process")
+        print(render_limits(limits))
+    path = keep(
+        as_json(rows, limits, lines, _facts()), Path(os.environ.get("BENCH_FOLDER", FOLDER))
+    )
     print(f"\nwritten to {path}")
 
 

@@ -44,12 +44,16 @@ class Row:
 
     @property
     def ratio(self) -> float:
-        """Measured to base: the median of the turns that stood side by side."""
-        scenario = self.scenario
-        if scenario.base is None:
+        """Measured to base."""
+        return self.ratio_of(self.scenario.measured)
+
+    def ratio_of(self, side: Side) -> float:
+        """A side to the base: the median of the turns that stood side by side."""
+        base = self.scenario.base
+        if base is None:
             return math.nan
-        pairs = zip(self.turns[scenario.base], self.turns[scenario.measured], strict=True)
-        return statistics.median(measured.cpu_us / base.cpu_us for base, measured in pairs)
+        pairs = zip(self.turns[base], self.turns[side], strict=True)
+        return statistics.median(other.cpu_us / at_base.cpu_us for at_base, other in pairs)
 
     def added(self, name: str) -> tuple[float, float]:
         """What the base and what the gateway add to going straight to the provider."""
@@ -105,6 +109,17 @@ def render_rows(rows: Iterable[Row]) -> str:
     return "\n".join(lines)
 
 
+def render_limits(rows: Iterable[Row]) -> str:
+    """What a hop alone costs, and what the gateway would without one, to the floor."""
+    head = f"{'to the floor':<40}{'hop':>9}{'composed':>9}{'target':>8}"
+    lines = [
+        f"{row.scenario.title:<40}{_cell(row.ratio_of(Side.HOP), 9, 2)}"
+        f"{_cell(row.ratio_of(Side.COMPOSED), 9, 2)}{_cell(row.scenario.goal.target, 8, 2)}"
+        for row in rows
+    ]
+    return "\n".join([head, *lines])
+
+
 def _split(row: Row) -> str:
     """How the gateway's CPU is spread over its processes."""
     turns = row.turns.get(row.scenario.measured, [])
@@ -130,10 +145,16 @@ def render_lines(lines: Iterable[Line]) -> str:
     )
 
 
-def as_json(rows: Sequence[Row], lines: Sequence[Line], facts: dict[str, Any]) -> dict[str, Any]:
+def as_json(
+    rows: Sequence[Row], limits: Sequence[Row], lines: Sequence[Line], facts: dict[str, Any]
+) -> dict[str, Any]:
     """Everything of a run, for machines."""
     return {
         **facts,
+        "limits": {
+            row.scenario.name: {str(side): _number(row.ratio_of(side)) for side in row.turns}
+            for row in limits
+        },
         "scenarios": {
             row.scenario.name: {
                 "unit": str(row.scenario.unit),

@@ -25,8 +25,10 @@ from tests.bench.gateway import (
     Gateway,
     System,
     running_bare,
+    running_composed,
     running_floor,
     running_gateway,
+    running_hop,
     running_provider,
 )
 from tests.bench.load import Tally, drive, held_open, quantile
@@ -90,8 +92,15 @@ class Bench:
 
     async def measure(self, scenario: Scenario) -> Row:
         """All turns of a scenario."""
+        return await self._take_turns(scenario, scenario.sides)
+
+    async def measure_limits(self, scenario: Scenario) -> Row:
+        """The same load on what tells how far it can be carried; see ``running_limits``."""
+        return await self._take_turns(scenario, (Side.FLOOR, Side.HOP, Side.COMPOSED))
+
+    async def _take_turns(self, scenario: Scenario, sides: Sequence[Side]) -> Row:
         row = Row(scenario)
-        sides = [side for side in scenario.sides if side in self.systems]
+        sides = [side for side in sides if side in self.systems]
         for side in sides:
             await self._turn(scenario, side, WARM_S)
         for _ in range(self.settings.repeats):
@@ -204,11 +213,24 @@ async def running_bench(
         yield Bench(settings, gateway, systems, say)
 
 
+@contextlib.asynccontextmanager
+async def running_limits(bench: Bench, folder: Path) -> AsyncIterator[None]:
+    """A hop and nothing else, and the gateway without one, for as long as the context lasts."""
+    core, _ = bench.settings.cores()
+    async with contextlib.AsyncExitStack() as stack:
+        hop = running_hop(folder, bench.systems[Side.DIRECT], core)
+        bench.systems[Side.HOP] = await stack.enter_async_context(hop)
+        composed = running_composed(folder, bench.gateway, core)
+        bench.systems[Side.COMPOSED] = await stack.enter_async_context(composed)
+        yield
+
+
 async def run(
     scenarios: Sequence[Scenario], settings: Settings, folder: Path, say: Callable[[str], None]
-) -> tuple[list[Row], list[Line]]:
-    """The rows and the single figures of one run."""
+) -> tuple[list[Row], list[Row], list[Line]]:
+    """The rows, what limits them, and the single figures of one run."""
     rows: list[Row] = []
+    limits: list[Row] = []
     lines: list[Line] = []
     async with running_bench(folder, settings, say) as bench:
         if settings.takes("memory"):
@@ -222,7 +244,12 @@ async def run(
                 cost = row.median(scenario.measured, "cpu_us")
                 took_s = time.monotonic() - began
                 say(f"{scenario.title}: {cost:.0f} µs{ratio} ({took_s:.0f} s)")
-    return rows, lines + derived({row.scenario.name: row for row in rows})
+        if limited := [row.scenario for row in rows if row.scenario.is_limited]:
+            async with running_limits(bench, folder):
+                for scenario in limited:
+                    limits.append(await bench.measure_limits(scenario))
+                    say(f"{scenario.title}: what limits it")
+    return rows, limits, lines + derived({row.scenario.name: row for row in rows})
 
 
 def derived(rows: Mapping[str, Row]) -> list[Line]:

@@ -21,6 +21,8 @@ class Side(StrEnum):
     PREPAID = "prepaid"
     BARE = "bare"  # edge and relay without authentication, limits and settlement
     COLD = "cold"  # the gateway, a key of its own for every request
+    HOP = "hop"  # the floor in two processes with gRPC between them
+    COMPOSED = "composed"  # the gateway with edge and relay in one process
 
 
 class Unit(StrEnum):
@@ -68,6 +70,12 @@ class Scenario:
         if self.base is not Side.FLOOR:
             return compared
         return (Side.DIRECT, Side.CEILING, *compared)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether its goal is told beside what a hop alone costs, and what none would."""
+        is_native = self.base is Side.FLOOR and self.base_shape is None
+        return is_native and self.goal.target is not None
 
     def shape_for(self, side: Side) -> Shape:
         """What that side is asked."""
