@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 from typing import Final
 
-from laptop.address import is_free, pick_free_ports
+from laptop.address import pick_free_ports
 
 # Not those that an installation picks for itself: it may start while a test still holds one back.
 _OURS: Final = range(26_000, 32_000)
@@ -17,6 +17,9 @@ def free_port() -> int:
 
 
 def free_port_pair() -> int:
-    """A free port whose next one is free too: an installation serves one product on each."""
-    found = (free_port() for _ in itertools.repeat(None))
-    return next(port for port in found if is_free(port + 1))
+    """A free port whose next one is free too, and given to nobody else: a product on each."""
+    while True:
+        port = free_port()
+        with contextlib.suppress(OSError):
+            pick_free_ports(1, range(port + 1, port + 2))
+            return port
