@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 
 class Floor:
@@ -49,10 +50,8 @@ async def _pass(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
             yield chunk
 
 
-def main(port: int, upstream: str) -> None:
-    """Serve until killed."""
-    floor = Floor(upstream)
-    app = Starlette(routes=[Route("/{path:path}", floor.answer, methods=["POST"])])
+def serve(app: ASGIApp, port: int) -> None:
+    """Serve an app as cheaply as uvicorn can, until killed."""
     uvicorn.run(
         app,
         host="127.0.0.1",
@@ -63,6 +62,12 @@ def main(port: int, upstream: str) -> None:
         access_log=False,
         log_level="warning",
     )
+
+
+def main(port: int, upstream: str) -> None:
+    """Serve until killed."""
+    floor = Floor(upstream)
+    serve(Starlette(routes=[Route("/{path:path}", floor.answer, methods=["POST"])]), port)
 
 
 if __name__ == "__main__":

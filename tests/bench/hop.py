@@ -17,10 +17,10 @@ from typing import Any, Final
 import aiohttp
 import grpc
 import grpc.aio
-import uvicorn
 import uvloop
 
 from runtime.link.writer import PACE_S
+from tests.bench.floor import serve
 
 LINK: Final = "/bench.Hop/Link"
 BEGIN, HEAD, CHUNK, END = range(4)
@@ -183,23 +183,9 @@ async def serve_back(port: int, upstream: str) -> None:
     await server.wait_for_termination()
 
 
-def serve_front(port: int, back: str) -> None:
-    """Serve until killed."""
-    uvicorn.run(
-        Front(back),
-        host="127.0.0.1",
-        port=port,
-        loop="uvloop",
-        http="httptools",
-        lifespan="off",
-        access_log=False,
-        log_level="warning",
-    )
-
-
 if __name__ == "__main__":
     role, listen, target = sys.argv[1:]
     if role == "back":
         uvloop.run(serve_back(int(listen), target))
     else:
-        serve_front(int(listen), target)
+        serve(Front(target), int(listen))
