@@ -30,6 +30,8 @@ FIRST_BYTE_S: Final = 120.0
 FIRST_BYTE_WHOLE_S: Final = 600.0  # an answer that is not streamed comes when it is finished
 IDLE_S: Final = 90.0
 TOTAL_S: Final = 3_600.0
+# Where nobody waits as the timer looks, it looks again soon: a busy stream has an end, too.
+AGAIN_S: Final = 1.0
 BUFFER_BYTES: Final = 64 * 1024
 
 # Which of the caller's headers may go out, and which of the upstream's may come in.
@@ -274,7 +276,8 @@ class Exchange:
             return
         now = self._loop.time()
         is_waiting = self._deadline != math.inf
-        ends_at = min(self._deadline, self._end_at) if is_waiting else now + self._idle_s
+        again_at = now + min(self._idle_s, AGAIN_S)
+        ends_at = min(self._deadline, self._end_at) if is_waiting else again_at
         if now < ends_at:
             self._timer = self._loop.call_at(ends_at, self._look_after)
         elif self._response is None:
